@@ -1,0 +1,116 @@
+//===- ExecOps.td - operators of the exec dialect -------------------------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+include "dialects/exec/ExecDialect.td"
+
+def Exec_KernelOp : Exec_Op<"kernel", [
+    Symbol, IsolatedFromAbove, SingleBlock, HasParent<"::mlir::ModuleOp">]> {
+  let summary = "one launch's worth of work";
+  let description = [{
+    The body computes the yielded tensors from the arguments. Arguments and
+    results carry their dimensions as encodings (see `graph`), also after the
+    body has been lowered to `linalg` on types without encodings:
+    `argument_types` and `result_types` keep them. `sources` names the model's
+    nodes that the kernel computes.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name,
+                       TypeArrayAttr:$argument_types,
+                       TypeArrayAttr:$result_types,
+                       DefaultValuedAttr<StrArrayAttr, "{}">:$sources);
+  let regions = (region SizedRegion<1>:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    mlir::Block *getBodyBlock() { return &getBody().front(); }
+    /// The symbols that exec.symbol reads in the body, ascending: the kernel's
+    /// scalar arguments.
+    llvm::SmallVector<int64_t> getUsedSymbols();
+  }];
+}
+
+def Exec_ReturnOp : Exec_Op<"return", [Pure, Terminator,
+    HasParent<"KernelOp">]> {
+  let summary = "what a kernel computes";
+  let arguments = (ins Variadic<AnyRankedTensor>:$operands);
+  let assemblyFormat = "attr-dict ($operands^ `:` type($operands))?";
+}
+
+def Exec_SymbolOp : Exec_Op<"symbol", [Pure]> {
+  let summary = "value of a symbol at run time";
+  let arguments = (ins I64Attr:$number);
+  let results = (outs Index:$result);
+  let assemblyFormat = "$number attr-dict";
+}
+
+def Exec_ProgramOp : Exec_Op<"program", [
+    Symbol, IsolatedFromAbove, SingleBlock, HasParent<"::mlir::ModuleOp">]> {
+  let summary = "the schedule of one variant";
+  let description = [{
+    Arguments are the model's inputs; `exec.finish` names its outputs. Values
+    have tensor types with their dimensions as encodings. The names of inputs
+    and outputs are `argument_names` and `result_names`.
+  }];
+  let arguments = (ins SymbolNameAttr:$sym_name, StrArrayAttr:$argument_names,
+                       StrArrayAttr:$result_names);
+  let regions = (region SizedRegion<1>:$body);
+  let hasCustomAssemblyFormat = 1;
+  let hasVerifier = 1;
+}
+
+def Exec_FinishOp : Exec_Op<"finish", [Terminator, HasParent<"ProgramOp">]> {
+  let summary = "the model's outputs";
+  let arguments = (ins Variadic<AnyRankedTensor>:$operands);
+  let assemblyFormat = "attr-dict ($operands^ `:` type($operands))?";
+}
+
+def Exec_ConstantOp : Exec_Op<"constant", [Pure, ConstantLike,
+    AllTypesMatch<["value", "result"]>]> {
+  let summary = "a weight of the package";
+  let arguments = (ins ElementsAttr:$value);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "attr-dict $value";
+  let hasFolder = 1;
+}
+
+def Exec_LaunchOp : Exec_Op<"launch", [Pure]> {
+  let summary = "run a kernel; its results are new buffers";
+  let description = [{
+    With `prepare` the launch depends on weights only and runs once, when the
+    session is created.
+  }];
+  let arguments = (ins FlatSymbolRefAttr:$kernel,
+                       Variadic<AnyRankedTensor>:$operands,
+                       UnitAttr:$prepare);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = [{
+    $kernel `(` $operands `)` attr-dict
+    `:` functional-type(operands, results)
+  }];
+}
+
+def Exec_ViewOp : Exec_Op<"view", [Pure]> {
+  let summary = "the same memory with other dimensions";
+  let arguments = (ins AnyRankedTensor:$operand);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$operand attr-dict `:` functional-type(operands, results)";
+}
+
+def Exec_LoopOp : Exec_Op<"loop", [
+    SingleBlock, RecursiveMemoryEffects]> {
+  let summary = "repeat with carried values; symbol = iteration";
+  let arguments = (ins Variadic<AnyRankedTensor>:$inits, AffineMapAttr:$count,
+                       I64Attr:$symbol);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let regions = (region SizedRegion<1>:$body);
+  let assemblyFormat = "$count `symbol` $symbol `carries` $inits attr-dict-with-keyword `:` functional-type($inits, $results) $body";
+}
+
+def Exec_YieldOp : Exec_Op<"yield", [Pure, Terminator, HasParent<"LoopOp">]> {
+  let summary = "the values of the next iteration";
+  let arguments = (ins Variadic<AnyRankedTensor>:$operands);
+  let assemblyFormat = "attr-dict ($operands^ `:` type($operands))?";
+}

@@ -1,0 +1,45 @@
+//===- GraphDialect.td - the neutral tensor operators ---------------------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef AICC_DIALECTS_GRAPH_DIALECT_TD
+#define AICC_DIALECTS_GRAPH_DIALECT_TD
+
+include "mlir/IR/OpBase.td"
+include "mlir/IR/EnumAttr.td"
+include "mlir/Interfaces/InferTypeOpInterface.td"
+include "mlir/Interfaces/SideEffectInterfaces.td"
+include "mlir/Interfaces/ControlFlowInterfaces.td"
+
+def Graph_Dialect : Dialect {
+  let name = "graph";
+  let cppNamespace = "::aicc::graph";
+  let summary = "Tensor operators that no framework and no device owns";
+  let description = [{
+    `graph` is what every importer produces and every target consumes. Its
+    operators have value semantics, explicit broadcasts and static attributes.
+
+    A dimension is a number or an expression over the symbols of the module
+    (`graph.symbols`, an array of their names). A tensor type with a dynamic
+    dimension carries its dimensions as an encoding, an affine map without
+    dimensions: `tensor<?x768xf32, affine_map<()[s0] -> (s0, 768)>>`; symbol
+    `sN` is the N-th name of `graph.symbols`. Use `dialects/graph/Dims.h`.
+
+    The value of a model's tensor keeps that tensor's name as a `NameLoc`.
+  }];
+  let hasConstantMaterializer = 1;
+  let useDefaultAttributePrinterParser = 1;
+}
+
+class Graph_Op<string mnemonic, list<Trait> traits = []>
+    : Op<Graph_Dialect, mnemonic, !listconcat([Pure], traits)>;
+
+def Graph_Tensor : TensorOf<[AnyType]>;
+def Graph_FloatTensor : TensorOf<[AnyFloat]>;
+def Graph_IntTensor : TensorOf<[AnyInteger]>;
+def Graph_BoolTensor : TensorOf<[I1]>;
+
+#endif
