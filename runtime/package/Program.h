@@ -1,0 +1,121 @@
+//===- Program.h - a package's contents, checked --------------------------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+// What package.fbs describes, as plain structures in which every index is in
+// range and every optional field has its value. Made by the reader only.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef AICC_RUNTIME_PACKAGE_PROGRAM_H
+#define AICC_RUNTIME_PACKAGE_PROGRAM_H
+
+#include "runtime/package/Expressions.h"
+
+#include <array>
+
+namespace aicc::program {
+
+using package::ElementType;
+using package::Operation;
+using package::Storage;
+
+struct Section {
+  uint64_t offset = 0;
+  uint64_t size = 0;
+  uint64_t checksum = 0;
+};
+
+struct Weight {
+  std::string name;
+  ElementType type = ElementType::invalid;
+  std::vector<int64_t> dims;
+  Section data;
+};
+
+struct Port {
+  std::string name;
+  ElementType type = ElementType::invalid;
+  std::vector<uint32_t> dims; // expressions of the package
+};
+
+struct Object {
+  std::string format;
+  std::string chip;
+  Section data;
+};
+
+struct Kernel {
+  std::string entry;
+  uint32_t object = 0;
+  std::vector<std::string> sources;
+  uint32_t buffers = 0;
+  uint32_t outputs = 0;
+  uint32_t scalars = 0;
+  std::array<uint32_t, 3> workgroup{1, 1, 1};
+  uint32_t sharedBytes = 0;
+  uint32_t subgroup = 0;
+};
+
+struct Buffer {
+  std::string name;
+  Storage storage = Storage::temporary;
+  uint32_t index = 0;
+  ElementType type = ElementType::invalid;
+  std::vector<uint32_t> dims; // expressions of the variant
+  uint32_t bytes = 0;         // expression of the variant
+  // The buffer whose memory this one has: itself, unless it is a view.
+  uint32_t root = 0;
+  uint32_t first = 0;
+  uint32_t last = 0;
+  int64_t offset = -1;
+};
+
+struct Instruction {
+  Operation op = Operation::launch;
+  uint32_t kernel = 0;
+  std::vector<uint32_t> buffers;
+  std::vector<uint32_t> scalars;
+  std::array<uint32_t, 3> grid{};
+  uint32_t scratch = 0;
+  uint32_t symbol = 0;
+  uint32_t count = 0;
+  std::vector<Instruction> body;
+};
+
+struct Variant {
+  std::string target;
+  std::string family;
+  std::vector<std::string> required; // features
+  std::vector<Object> objects;
+  std::vector<Kernel> kernels;
+  Expressions exprs;
+  std::vector<Buffer> buffers;
+  std::vector<Instruction> prepare;
+  std::vector<Instruction> program;
+  int64_t arenaBytes = -1;
+};
+
+struct Package {
+  std::string producer;
+  std::string model;
+  std::vector<std::string> symbols;
+  uint32_t symbolCount = 0;
+  Expressions exprs;
+  std::vector<Port> inputs;
+  std::vector<Port> outputs;
+  std::vector<Weight> weights;
+  std::vector<Variant> variants;
+};
+
+// Bytes of one element; 0 for a type that doesn't exist.
+size_t elementSize(ElementType type);
+// "f32"; "bool" for bool_.
+const char *elementTypeName(ElementType type);
+// The type of that name; invalid if there is none.
+ElementType elementTypeFromName(std::string_view name);
+
+} // namespace aicc::program
+
+#endif
