@@ -9,6 +9,7 @@
 
 #include "mlir/IR/Value.h"
 #include "llvm/Support/MathExtras.h"
+#include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
 using llvm::ArrayRef;
@@ -116,9 +117,9 @@ static SmallVector<Product> expand(AffineExpr expr) {
     auto divisor = constantOf(rhs);
     SmallVector<Product> parts = expand(lhs);
     // (8*s0 + 4) floordiv 4 = 2*s0 + 1, and without a remainder.
-    if (divisor && *divisor > 0 &&
-        llvm::all_of(parts,
-                     [&](Product &p) { return p.second % *divisor == 0; })) {
+    if (divisor && *divisor > 0 && llvm::all_of(parts, [&](Product &p) {
+          return p.second % *divisor == 0;
+        })) {
       if (binary.getKind() == AffineExprKind::Mod)
         return {{{}, 0}};
       for (Product &p : parts)
@@ -178,15 +179,36 @@ bool equal(AffineExpr a, AffineExpr b) {
   return a && b && (a == b || simplify(a - b) == 0);
 }
 
+bool different(AffineExpr a, AffineExpr b) {
+  if (!a || !b)
+    return false;
+  auto gap = constantOf(simplify(a - b));
+  return gap && *gap != 0;
+}
+
+AffineExpr unify(AffineExpr a, AffineExpr b) {
+  if (!a || (b && !constantOf(a) && constantOf(b)))
+    return b;
+  return a;
+}
+
 RankedTensorType makeType(ArrayRef<AffineExpr> dims, Type element) {
   SmallVector<int64_t> shape;
   SmallVector<AffineExpr> exprs;
+  bool known = true;
   for (AffineExpr dim : dims) {
-    exprs.push_back(simplify(dim));
-    shape.push_back(constantOf(exprs.back()).value_or(ShapedType::kDynamic));
+    AffineExpr expr = dim ? simplify(dim) : dim;
+    known &= static_cast<bool>(expr);
+    auto constant = constantOf(expr);
+    if (constant && *constant < 0) {
+      constant = 0;
+      expr = getAffineConstantExpr(0, element.getContext());
+    }
+    exprs.push_back(expr);
+    shape.push_back(constant.value_or(ShapedType::kDynamic));
   }
   Attribute encoding;
-  if (llvm::is_contained(shape, ShapedType::kDynamic))
+  if (known && llvm::is_contained(shape, ShapedType::kDynamic))
     encoding = AffineMapAttr::get(makeMap(exprs, element.getContext()));
   return RankedTensorType::get(shape, element, encoding);
 }
@@ -221,9 +243,20 @@ RankedTensorType withoutEncoding(RankedTensorType type) {
 
 AffineExpr numElements(RankedTensorType type) {
   AffineExpr count = getAffineConstantExpr(1, type.getContext());
-  for (AffineExpr dim : dimsOf(type))
+  for (AffineExpr dim : dimsOf(type)) {
+    if (!dim)
+      return {};
     count = count * dim;
+  }
   return simplify(count);
+}
+
+std::string toString(AffineExpr expr) {
+  if (!expr)
+    return "?";
+  std::string text;
+  llvm::raw_string_ostream(text) << expr;
+  return text;
 }
 
 std::optional<int64_t> evaluate(AffineExpr expr, ArrayRef<int64_t> symbols) {

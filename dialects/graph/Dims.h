@@ -32,7 +32,9 @@ mlir::AffineMap makeMap(llvm::ArrayRef<int64_t> values,
                         mlir::MLIRContext *context);
 
 /// `tensor<dims x element>`; constants become static sizes, and an encoding is
-/// attached where any dimension is an expression.
+/// attached where any dimension is an expression. A negative number, which only
+/// a wrong program can lead to, becomes 0; a null dimension has no expression,
+/// and verifiers reject the type.
 mlir::RankedTensorType makeType(llvm::ArrayRef<mlir::AffineExpr> dims,
                                 mlir::Type element);
 
@@ -48,7 +50,7 @@ mlir::RankedTensorType withElement(mlir::RankedTensorType type,
                                    mlir::Type element);
 mlir::RankedTensorType withoutEncoding(mlir::RankedTensorType type);
 
-/// Number of elements as an expression; 1 for a scalar.
+/// Number of elements as an expression; 1 for a scalar, null if a dimension is.
 mlir::AffineExpr numElements(mlir::RankedTensorType type);
 
 /// The value if the expression is a constant.
@@ -57,8 +59,15 @@ bool isConstant(mlir::AffineExpr expr, int64_t value);
 
 /// Simplified, canonical form (s0 + s1 and s1 + s0 compare equal).
 mlir::AffineExpr simplify(mlir::AffineExpr expr);
-/// Whether two dimensions are known to be equal.
+/// Whether two dimensions are known to be equal / known to differ.
 bool equal(mlir::AffineExpr a, mlir::AffineExpr b);
+bool different(mlir::AffineExpr a, mlir::AffineExpr b);
+/// The one of two dimensions that must be equal which says more: a number
+/// rather than an expression, anything rather than null.
+mlir::AffineExpr unify(mlir::AffineExpr a, mlir::AffineExpr b);
+
+/// The expression as a message shows it.
+std::string toString(mlir::AffineExpr expr);
 
 /// The result of evaluating `expr` with the given symbol values; empty on
 /// overflow, division by zero or a symbol without value.

@@ -65,12 +65,13 @@ def Graph_NotOp : Graph_Unary<"not", "bitwise complement; logical on i1">;
 
 class Graph_Predicate<string mnemonic, string text>
     : Graph_ElementwiseOp<mnemonic, [
-        DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+        Graph_Inferred]> {
   let summary = text;
   let arguments = (ins Graph_FloatTensor:$operand);
   let results = (outs Graph_BoolTensor:$result);
   let assemblyFormat =
       "$operand attr-dict `:` functional-type(operands, results)";
+  let extraClassDeclaration = Graph_compatible;
 }
 def Graph_IsNanOp : Graph_Predicate<"is_nan", "true where the element is NaN">;
 def Graph_IsInfOp : Graph_Predicate<"is_inf", "true where the element is infinite">;
@@ -102,13 +103,14 @@ def Graph_Comparison : I32EnumAttr<"Comparison", "comparison predicate", [
 def Graph_ComparisonAttr : EnumAttr<Graph_Dialect, Graph_Comparison, "comparison">;
 
 def Graph_CompareOp : Graph_ElementwiseOp<"compare", [
-    SameTypeOperands, DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+    SameTypeOperands, Graph_Inferred]> {
   let summary = "compare element by element; ordered, so NaN equals nothing";
   let arguments = (ins Graph_Tensor:$lhs, Graph_Tensor:$rhs,
                        Graph_ComparisonAttr:$predicate);
   let results = (outs Graph_BoolTensor:$result);
   let assemblyFormat =
       "$predicate $lhs `,` $rhs attr-dict `:` functional-type(operands, results)";
+  let extraClassDeclaration = Graph_compatible;
 }
 
 def Graph_SelectOp : Graph_ElementwiseOp<"select", [
@@ -133,7 +135,6 @@ def Graph_CastOp : Graph_ElementwiseOp<"cast", []> {
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat =
       "$operand attr-dict `:` functional-type(operands, results)";
-  let hasVerifier = 1;
   let hasFolder = 1;
 }
 

@@ -50,15 +50,14 @@ LogicalResult aicc::graph::verifyElementwise(Operation *op) {
   auto check = [&](Type type) -> LogicalResult {
     auto tensor = dyn_cast<RankedTensorType>(type);
     if (!tensor)
-      return op->emitOpError() << "has type " << type
-                               << ", expected a ranked tensor";
+      return op->emitOpError()
+             << "has type " << type << ", expected a ranked tensor";
     if (!first)
       first = tensor;
     if (tensor.getShape() != first.getShape() ||
         tensor.getEncoding() != first.getEncoding())
       return op->emitOpError() << "mixes the dimensions of " << tensor
-                               << " and " << first
-                               << ", expected one shape";
+                               << " and " << first << ", expected one shape";
     return success();
   };
   for (Type type : op->getOperandTypes())
@@ -68,4 +67,37 @@ LogicalResult aicc::graph::verifyElementwise(Operation *op) {
     if (failed(check(type)))
       return failure();
   return success();
+}
+
+bool aicc::graph::hasDims(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor)
+    return false;
+  if (tensor.hasStaticShape())
+    return !tensor.getEncoding();
+  auto attr = dyn_cast_or_null<AffineMapAttr>(tensor.getEncoding());
+  if (!attr)
+    return false;
+  AffineMap map = attr.getValue();
+  if (map.getNumDims() != 0 || map.getNumResults() != tensor.getRank())
+    return false;
+  for (auto [size, expr] : llvm::zip(tensor.getShape(), map.getResults()))
+    if (constantOf(expr).value_or(ShapedType::kDynamic) != size)
+      return false;
+  return true;
+}
+
+bool aicc::graph::compatibleTypes(TypeRange inferred, TypeRange declared) {
+  if (inferred.size() != declared.size())
+    return false;
+  for (auto [a, b] : llvm::zip(inferred, declared)) {
+    auto x = dyn_cast<RankedTensorType>(a), y = dyn_cast<RankedTensorType>(b);
+    if (!x || !y || x.getRank() != y.getRank() ||
+        x.getElementType() != y.getElementType())
+      return false;
+    for (int64_t i = 0; i < x.getRank(); ++i)
+      if (different(dimOf(x, i), dimOf(y, i)))
+        return false;
+  }
+  return true;
 }

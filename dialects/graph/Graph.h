@@ -24,9 +24,15 @@ namespace aicc::graph {
 /// differ); the operator acts on each element by itself.
 mlir::LogicalResult verifyElementwise(mlir::Operation *op);
 
+/// Whether every dynamic dimension of a tensor type has an expression (and the
+/// encoding, if any, agrees with the static sizes).
+bool hasDims(mlir::Type type);
+
+/// The same element types, and no dimension that is known to differ.
+bool compatibleTypes(mlir::TypeRange inferred, mlir::TypeRange declared);
+
 template <typename ConcreteType>
-class Elementwise
-    : public mlir::OpTrait::TraitBase<ConcreteType, Elementwise> {
+class Elementwise : public mlir::OpTrait::TraitBase<ConcreteType, Elementwise> {
 public:
   static mlir::LogicalResult verifyTrait(mlir::Operation *op) {
     return verifyElementwise(op);

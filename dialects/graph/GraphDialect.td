@@ -37,9 +37,25 @@ def Graph_Dialect : Dialect {
 class Graph_Op<string mnemonic, list<Trait> traits = []>
     : Op<Graph_Dialect, mnemonic, !listconcat([Pure], traits)>;
 
-def Graph_Tensor : TensorOf<[AnyType]>;
-def Graph_FloatTensor : TensorOf<[AnyFloat]>;
-def Graph_IntTensor : TensorOf<[AnyInteger]>;
-def Graph_BoolTensor : TensorOf<[I1]>;
+/// A dynamic dimension without an expression has no meaning here.
+def Graph_HasDims : CPred<"::aicc::graph::hasDims($_self)">;
+class Graph_TensorOf<list<Type> elements>
+    : RankedTensorOf<elements, [Graph_HasDims],
+                     "ranked tensor with an expression for every dynamic dimension">;
+
+def Graph_Tensor : Graph_TensorOf<[AnyInteger, AnyFloat]>;
+def Graph_FloatTensor : Graph_TensorOf<[AnyFloat]>;
+def Graph_IntTensor : Graph_TensorOf<[AnyInteger]>;
+def Graph_BoolTensor : Graph_TensorOf<[I1]>;
+
+/// Result types are inferred; a declared type may say more or less about a
+/// dimension, but not contradict what was inferred.
+def Graph_Inferred : DeclareOpInterfaceMethods<InferTypeOpInterface>;
+defvar Graph_compatible = [{
+    static bool isCompatibleReturnTypes(::mlir::TypeRange inferred,
+                                        ::mlir::TypeRange declared) {
+      return ::aicc::graph::compatibleTypes(inferred, declared);
+    }
+}];
 
 #endif

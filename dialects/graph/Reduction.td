@@ -11,7 +11,7 @@
 include "dialects/graph/GraphDialect.td"
 
 def Graph_DotGeneralOp : Graph_Op<"dot_general", [
-    DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+    Graph_Inferred]> {
   let summary = "batched product over contracting dimensions";
   let description = [{
     The result's dimensions are the batch dimensions (in lhs_batch's order),
@@ -35,10 +35,11 @@ def Graph_DotGeneralOp : Graph_Op<"dot_general", [
     `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
+  let extraClassDeclaration = Graph_compatible;
 }
 
 def Graph_ConvolutionOp : Graph_Op<"convolution", [
-    DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+    Graph_Inferred]> {
   let summary = "convolution (cross-correlation) of any number of spatial dimensions";
   let description = [{
     Operand `[N, C, spatial...]`, filter `[F, C / groups, spatial...]`, result
@@ -62,10 +63,11 @@ def Graph_ConvolutionOp : Graph_Op<"convolution", [
     `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
+  let extraClassDeclaration = Graph_compatible;
 }
 
 def Graph_ConvolutionTransposeOp : Graph_Op<"convolution_transpose", [
-    DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+    Graph_Inferred]> {
   let summary = "gradient of a convolution with respect to its operand";
   let description = "Operand `[N, C, spatial...]`, filter `[C, F / groups, spatial...]`; result size (in - 1) * stride + (kernel - 1) * dilation + 1 - low - high + extra.";
   let arguments = (ins Graph_Tensor:$operand, Graph_Tensor:$filter,
@@ -79,6 +81,7 @@ def Graph_ConvolutionTransposeOp : Graph_Op<"convolution_transpose", [
     `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
+  let extraClassDeclaration = Graph_compatible;
 }
 
 def Graph_ReduceKind : I32EnumAttr<"ReduceKind", "how elements are combined", [
@@ -91,27 +94,29 @@ def Graph_ReduceKind : I32EnumAttr<"ReduceKind", "how elements are combined", [
 def Graph_ReduceKindAttr : EnumAttr<Graph_Dialect, Graph_ReduceKind, "reduce_kind">;
 
 def Graph_ReduceOp : Graph_Op<"reduce", [
-    DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+    Graph_Inferred]> {
   let summary = "combine all elements along axes; the axes disappear";
   let arguments = (ins Graph_Tensor:$operand, Graph_ReduceKindAttr:$kind,
                        DenseI64ArrayAttr:$axes);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$kind $operand $axes attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
+  let extraClassDeclaration = Graph_compatible;
 }
 
 def Graph_ArgReduceOp : Graph_Op<"arg_reduce", [
-    DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+    Graph_Inferred]> {
   let summary = "i64 index of the maximum or minimum along one axis, which disappears";
   let arguments = (ins Graph_Tensor:$operand, Graph_ReduceKindAttr:$kind,
                        I64Attr:$axis, UnitAttr:$last);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$kind $operand `axis` $axis attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
+  let extraClassDeclaration = Graph_compatible;
 }
 
 def Graph_ReduceWindowOp : Graph_Op<"reduce_window", [
-    DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+    Graph_Inferred]> {
   let summary = "combine the elements of a sliding window (pooling)";
   let description = [{
     One entry per dimension of the operand, 1 / 1 / 0 / 0 / 1 for a dimension
@@ -132,6 +137,7 @@ def Graph_ReduceWindowOp : Graph_Op<"reduce_window", [
     `dilations` $dilations attr-dict `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
+  let extraClassDeclaration = Graph_compatible;
 }
 
 def Graph_SoftmaxOp : Graph_Op<"softmax", [SameOperandsAndResultType]> {
@@ -188,7 +194,7 @@ def Graph_UpdateOp : Graph_Op<"update", [AllTypesMatch<["operand", "result"]>]> 
   let arguments = (ins Graph_Tensor:$operand, Graph_Tensor:$update,
                        AffineMapAttr:$offsets);
   let results = (outs Graph_Tensor:$result);
-  let assemblyFormat = "$operand `,` $update $offsets attr-dict `:` type($operand) `,` type($update)";
+  let assemblyFormat = "$operand `,` $update `at` $offsets attr-dict `:` type($operand) `,` type($update)";
   let hasVerifier = 1;
 }
 

@@ -57,7 +57,7 @@ def Graph_ReshapeOp : Graph_Op<"reshape"> {
 }
 
 def Graph_TransposeOp : Graph_Op<"transpose", [
-    DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+    Graph_Inferred]> {
   let summary = "permute dimensions: result dimension i is operand dimension permutation[i]";
   let arguments = (ins Graph_Tensor:$operand, DenseI64ArrayAttr:$permutation);
   let results = (outs Graph_Tensor:$result);
@@ -65,6 +65,7 @@ def Graph_TransposeOp : Graph_Op<"transpose", [
   let hasVerifier = 1;
   let hasFolder = 1;
   let hasCanonicalizer = 1;
+  let extraClassDeclaration = Graph_compatible;
 }
 
 def Graph_BroadcastOp : Graph_Op<"broadcast"> {
@@ -83,19 +84,21 @@ def Graph_SliceOp : Graph_Op<"slice"> {
   let arguments = (ins Graph_Tensor:$operand, AffineMapAttr:$offsets,
                        DenseI64ArrayAttr:$strides);
   let results = (outs Graph_Tensor:$result);
-  let assemblyFormat = "$operand $offsets $strides attr-dict `:` functional-type(operands, results)";
+  let assemblyFormat = "$operand `at` $offsets $strides attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
   let hasFolder = 1;
 }
 
 def Graph_ConcatenateOp : Graph_Op<"concatenate", [
-    DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+    Graph_Inferred]> {
   let summary = "join along one dimension";
   let arguments = (ins Variadic<Graph_Tensor>:$operands, I64Attr:$dimension);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$dimension `,` $operands attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
   let hasFolder = 1;
+  let hasCanonicalizer = 1;
+  let extraClassDeclaration = Graph_compatible;
 }
 
 def Graph_PadMode : I32EnumAttr<"PadMode", "what the padding holds", [
@@ -107,7 +110,7 @@ def Graph_PadMode : I32EnumAttr<"PadMode", "what the padding holds", [
 def Graph_PadModeAttr : EnumAttr<Graph_Dialect, Graph_PadMode, "pad_mode">;
 
 def Graph_PadOp : Graph_Op<"pad", [
-    DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+    Graph_Inferred]> {
   let summary = "add elements (or, negative, remove some) before and after each dimension";
   let arguments = (ins Graph_Tensor:$operand, Graph_Tensor:$value,
                        AffineMapAttr:$low, AffineMapAttr:$high,
@@ -115,6 +118,7 @@ def Graph_PadOp : Graph_Op<"pad", [
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$operand `,` $value $mode $low $high attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
+  let extraClassDeclaration = Graph_compatible;
 }
 
 def Graph_ReverseOp : Graph_Op<"reverse", [SameOperandsAndResultType]> {
@@ -126,7 +130,7 @@ def Graph_ReverseOp : Graph_Op<"reverse", [SameOperandsAndResultType]> {
 }
 
 def Graph_GatherOp : Graph_Op<"gather", [
-    DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+    Graph_Inferred]> {
   let summary = "slices of `operand` along `axis`, chosen by `indices`";
   let description = "The result's dimensions are operand's before axis, those of indices, operand's after axis. Negative indices count from the end; an index outside the dimension is clamped to it.";
   let arguments = (ins Graph_Tensor:$operand, Graph_IntTensor:$indices,
@@ -134,26 +138,29 @@ def Graph_GatherOp : Graph_Op<"gather", [
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$operand `,` $indices `axis` $axis attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
+  let extraClassDeclaration = Graph_compatible;
 }
 
 def Graph_GatherElementsOp : Graph_Op<"gather_elements", [
-    DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+    Graph_Inferred]> {
   let summary = "result[i..] = operand[i.. with indices[i..] at axis]";
   let arguments = (ins Graph_Tensor:$operand, Graph_IntTensor:$indices,
                        I64Attr:$axis);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$operand `,` $indices `axis` $axis attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
+  let extraClassDeclaration = Graph_compatible;
 }
 
 def Graph_GatherNdOp : Graph_Op<"gather_nd", [
-    DeclareOpInterfaceMethods<InferTypeOpInterface>]> {
+    Graph_Inferred]> {
   let summary = "slices of `operand` at the index tuples in the last dimension of `indices`";
   let arguments = (ins Graph_Tensor:$operand, Graph_IntTensor:$indices,
                        I64Attr:$batch_dims);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = "$operand `,` $indices `batch` $batch_dims attr-dict `:` functional-type(operands, results)";
   let hasVerifier = 1;
+  let extraClassDeclaration = Graph_compatible;
 }
 
 def Graph_ResizeMode : I32EnumAttr<"ResizeMode", "interpolation", [
