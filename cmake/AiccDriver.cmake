@@ -1,0 +1,20 @@
+# aicc_add_driver(NAME sources... [LINK libs...]): the driver of the backend in
+# backends/NAME/driver. It sees the public headers in runtime/include and
+# nothing else of the project, defines
+#     extern "C" const aicc_driver *aicc_driver_NAME(void);
+# and becomes part of the runtime library.
+function(aicc_add_driver name)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  set(library aicc_driver_${name})
+  add_library(${library} OBJECT ${ARG_UNPARSED_ARGUMENTS})
+  add_library(aicc::backends::${name}::driver ALIAS ${library})
+  target_include_directories(${library} PRIVATE ${PROJECT_SOURCE_DIR}/runtime/include)
+  target_link_libraries(${library} PRIVATE ${ARG_LINK})
+  target_compile_options(${library} PRIVATE
+    $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti>)
+  set_target_properties(${library} PROPERTIES
+    C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden
+    VISIBILITY_INLINES_HIDDEN ON)
+  set_property(GLOBAL APPEND PROPERTY AICC_DRIVERS ${name})
+  set_property(GLOBAL APPEND PROPERTY AICC_DRIVER_LINK ${ARG_LINK})
+endfunction()

@@ -1,0 +1,246 @@
+//===- PackageState.cpp - a package in use, and its code on a device ------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "PackageState.h"
+
+#include "runtime/executor/Run.h"
+
+#include <algorithm>
+#include <sys/stat.h>
+#include <tuple>
+
+using namespace aicc;
+using namespace aicc::executor;
+using package::Storage;
+
+LoadedVariant::~LoadedVariant() {
+  for (aicc_driver_module *module : modules)
+    device->driver->module_unload(module);
+}
+
+Status LoadedVariant::load(std::shared_ptr<const PackageReader> reader,
+                           uint32_t variant, aicc_device *device,
+                           uint32_t threads, bool verifyWeights,
+                           std::shared_ptr<LoadedVariant> &out) {
+  std::shared_ptr<LoadedVariant> loaded(new LoadedVariant);
+  loaded->reader = std::move(reader);
+  loaded->variant = &loaded->package().variants[variant];
+  loaded->device = device;
+  loaded->program =
+      flatten(loaded->package(), *loaded->variant, /*prepare=*/false);
+  const FlatProgram prepare =
+      flatten(loaded->package(), *loaded->variant, /*prepare=*/true);
+  AICC_RETURN_IF_ERROR(loaded->loadKernels());
+  AICC_RETURN_IF_ERROR(loaded->placeWeights(prepare, verifyWeights));
+  AICC_RETURN_IF_ERROR(loaded->runPrepare(prepare, threads));
+  out = std::move(loaded);
+  return {};
+}
+
+Status LoadedVariant::loadKernels() {
+  for (size_t i = 0; i < variant->objects.size(); ++i) {
+    const program::Object &object = variant->objects[i];
+    const std::string name = variant->target + "/" + std::to_string(i);
+    // Before any vendor's loader sees it: they don't all survive damage.
+    AICC_RETURN_IF_ERROR(reader->verify(
+        object.data, "object " + std::to_string(i) + " of " + variant->target));
+    std::span<const uint8_t> bytes = reader->section(object.data);
+    const aicc_module_options options{sizeof options, object.format.c_str(),
+                                      name.c_str()};
+    aicc_driver_module *module = nullptr;
+    AICC_RETURN_IF_ERROR(device->check(
+        device->driver->module_load(device->handle, bytes.data(), bytes.size(),
+                                    &options, &module),
+        "loading code"));
+    modules.push_back(module);
+  }
+  for (const program::Kernel &kernel : variant->kernels) {
+    aicc_driver_kernel *handle = nullptr;
+    AICC_RETURN_IF_ERROR(device->check(
+        device->driver->module_kernel(modules[kernel.object],
+                                      kernel.entry.c_str(), &handle),
+        "finding a kernel"));
+    kernels.push_back(handle);
+  }
+  return {};
+}
+
+Status LoadedVariant::placeWeights(const FlatProgram &prepare, bool verify) {
+  resident.assign(variant->buffers.size(), nullptr);
+  std::vector<void *> placed(package().weights.size(), nullptr);
+  aicc_driver_stream *stream = nullptr;
+  const bool upload = !device->flag(AICC_DEVICE_HOST_POINTERS);
+  std::unique_ptr<aicc_driver_stream, void (*)(aicc_driver_stream *)> owner(
+      nullptr, device->driver->stream_destroy);
+  if (upload) {
+    AICC_RETURN_IF_ERROR(device->check(
+        device->driver->stream_create(device->handle, nullptr, &stream),
+        "creating a stream"));
+    owner.reset(stream);
+  }
+  for (size_t i = 0; i < variant->buffers.size(); ++i) {
+    const program::Buffer &root = variant->buffers[variant->buffers[i].root];
+    if (root.storage != Storage::weight ||
+        !(program.used[i] || prepare.used[i]))
+      continue;
+    void *&place = placed[root.index];
+    const program::Weight &weight = package().weights[root.index];
+    if (!place) {
+      if (verify)
+        AICC_RETURN_IF_ERROR(
+            reader->verify(weight.data, "weight '" + weight.name + "'"));
+      std::span<const uint8_t> bytes = reader->section(weight.data);
+      weightBytes += bytes.size();
+      if (upload) {
+        aicc_device::Memory memory;
+        AICC_RETURN_IF_ERROR(device->allocate(bytes.size(), memory)
+                                 .in("weight '" + weight.name + "'"));
+        AICC_RETURN_IF_ERROR(
+            device->check(device->driver->copy(stream, memory.get(),
+                                               bytes.data(), bytes.size()),
+                          "copying a weight"));
+        place = memory.get();
+        uploadedBytes += bytes.size();
+        this->memory.push_back(std::move(memory));
+      } else {
+        // Mapped read-only; the reader has refused kernels that write to it.
+        place = const_cast<uint8_t *>(bytes.data());
+      }
+    }
+    resident[i] = place;
+  }
+  if (upload)
+    AICC_RETURN_IF_ERROR(device->check(
+        device->driver->stream_synchronize(stream), "copying weights"));
+  return {};
+}
+
+Status LoadedVariant::runPrepare(const FlatProgram &prepare, uint32_t threads) {
+  auto binding = std::make_shared<Binding>();
+  AICC_RETURN_IF_ERROR(bindPrepare(package(), *variant, prepare, *binding));
+
+  // One block for everything that stays.
+  std::vector<uint64_t> offsets(variant->buffers.size());
+  uint64_t total = 0;
+  for (size_t i = 0; i < variant->buffers.size(); ++i) {
+    const program::Buffer &buffer = variant->buffers[i];
+    if (buffer.storage != Storage::prepared || buffer.root != i)
+      continue;
+    const int64_t bytes = binding->exprs[buffer.bytes];
+    // 2^46 bytes is more than any machine has, and its sums don't overflow.
+    if (bytes < 0 || bytes > int64_t(1) << 46 || total > uint64_t(1) << 46)
+      return Status(Code::badPackage, "package is damaged: prepared buffer '" +
+                                          buffer.name + "' would have " +
+                                          std::to_string(bytes) + " bytes");
+    offsets[i] = total;
+    total += (uint64_t(bytes) + package::bufferAlignment - 1) /
+             package::bufferAlignment * package::bufferAlignment;
+  }
+  if (total) {
+    aicc_device::Memory block;
+    AICC_RETURN_IF_ERROR(device->allocate(total, block).in("prepared weights"));
+    for (size_t i = 0; i < variant->buffers.size(); ++i) {
+      const uint32_t root = variant->buffers[i].root;
+      if (variant->buffers[root].storage == Storage::prepared)
+        resident[i] = static_cast<char *>(block.get()) + offsets[root];
+    }
+    preparedBytes = total;
+    memory.push_back(std::move(block));
+  }
+  if (prepare.steps.empty())
+    return {};
+  RunState state(*this, prepare);
+  AICC_RETURN_IF_ERROR(state.create(threads));
+  AICC_RETURN_IF_ERROR(state.adopt(binding));
+  return state.execute(nullptr).in("preparing weights");
+}
+
+Status PackageState::variant(uint32_t index, aicc_device *device,
+                             uint32_t threads, bool verifyWeights,
+                             std::shared_ptr<LoadedVariant> &out) {
+  std::lock_guard lock(mutex);
+  std::weak_ptr<LoadedVariant> &entry = loaded[{index, device}];
+  out = entry.lock();
+  if (out)
+    return {};
+  AICC_RETURN_IF_ERROR(
+      LoadedVariant::load(reader, index, device, threads, verifyWeights, out));
+  entry = out;
+  return {};
+}
+
+// Why a variant can't run on a device; empty if it can.
+static std::string obstacle(const program::Variant &variant,
+                            const aicc_device &device) {
+  if (variant.family != device.driver->family)
+    return "is for family " + variant.family;
+  for (const std::string &feature : variant.required)
+    if (!device.hasFeature(feature))
+      return "needs " + feature;
+  for (const program::Object &object : variant.objects)
+    if (!device.takesFormat(object.format))
+      return "has code of format " + object.format;
+  return {};
+}
+
+Status PackageState::choose(aicc_device *device, const char *wanted,
+                            uint32_t &out) const {
+  const std::vector<program::Variant> &variants = reader->contents().variants;
+  std::string reasons;
+  for (uint32_t i = 0; i < variants.size(); ++i) {
+    if (wanted && variants[i].target != wanted)
+      continue;
+    const std::string reason = obstacle(variants[i], *device);
+    if (reason.empty()) {
+      out = i;
+      return {};
+    }
+    reasons +=
+        (reasons.empty() ? "" : "; ") + variants[i].target + " " + reason;
+  }
+  if (wanted && reasons.empty()) {
+    std::string known;
+    for (const program::Variant &variant : variants)
+      known += (known.empty() ? "" : ", ") + variant.target;
+    return Status(Code::notFound, "package has no variant '" +
+                                      std::string(wanted) + "'; it has " +
+                                      (known.empty() ? "none" : known));
+  }
+  return Status(Code::unsupported,
+                "package has no code that " + device->name + " (" +
+                    device->properties->chip + ") runs: " +
+                    (reasons.empty() ? "it has none at all" : reasons));
+}
+
+Status aicc::executor::openShared(const std::string &path,
+                                  std::shared_ptr<PackageState> &out) {
+  using Key = std::tuple<dev_t, ino_t, off_t, int64_t, int64_t>;
+  static std::mutex *mutex = new std::mutex;
+  static auto *open = new std::map<Key, std::weak_ptr<PackageState>>;
+
+  struct stat info;
+  const bool known = stat(path.c_str(), &info) == 0;
+  std::lock_guard lock(*mutex);
+  std::erase_if(*open,
+                [](const auto &entry) { return entry.second.expired(); });
+  Key key;
+  if (known) {
+    key = Key(info.st_dev, info.st_ino, info.st_size,
+              int64_t(info.st_mtim.tv_sec), int64_t(info.st_mtim.tv_nsec));
+    if (auto found = open->find(key); found != open->end()) {
+      out = found->second.lock();
+      if (out)
+        return {};
+    }
+  }
+  auto state = std::make_shared<PackageState>();
+  AICC_RETURN_IF_ERROR(PackageReader::open(path, state->reader));
+  if (known)
+    (*open)[key] = state;
+  out = std::move(state);
+  return {};
+}

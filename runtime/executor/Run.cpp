@@ -1,0 +1,354 @@
+//===- Run.cpp - what one run needs for itself ----------------------------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Run.h"
+
+#include "runtime/core/Tensor.h"
+
+#include <algorithm>
+
+using namespace aicc;
+using namespace aicc::executor;
+using package::Storage;
+
+RunState::RunState(const LoadedVariant &loaded, const FlatProgram &program)
+    : loaded(loaded), program(program), driver(*loaded.device->driver),
+      inputs(loaded.package().inputs.size()),
+      outputs(loaded.package().outputs.size()) {}
+
+RunState::~RunState() {
+  for (aicc_driver_event *event : events)
+    driver.event_destroy(event);
+  if (stream)
+    driver.stream_destroy(stream);
+}
+
+Status RunState::create(uint32_t threads) {
+  const aicc_stream_options options{sizeof options, threads};
+  AICC_RETURN_IF_ERROR(loaded.device->check(
+      driver.stream_create(loaded.device->handle, &options, &stream),
+      "creating a stream"));
+  words.assign(program.words, 0);
+  launches.assign(program.launches, aicc_launch{});
+  transferBytes.assign(program.transfers, 0);
+  loopCounts.assign(program.loops.size(), 0);
+  const program::Variant &variant = *loaded.variant;
+  for (const Slot &slot : program.slots) {
+    const program::Buffer &root =
+        variant.buffers[variant.buffers[slot.buffer].root];
+    if (root.storage == Storage::input)
+      inputs[root.index].words.push_back(slot.word);
+    else if (root.storage == Storage::output)
+      outputs[root.index].words.push_back(slot.word);
+    else if (void *address = loaded.resident[slot.buffer])
+      words[slot.word] = reinterpret_cast<uintptr_t>(address);
+  }
+  for (const Step &step : program.steps) {
+    if (step.kind != Step::launch)
+      continue;
+    aicc_launch &launch = launches[step.record];
+    launch.struct_size = sizeof launch;
+    launch.kernel = loaded.kernels[step.instruction->kernel];
+    launch.args = &words[step.firstWord];
+    launch.args_bytes =
+        uint32_t(sizeof(uint64_t) *
+                 (size_t(step.kernel->buffers) + step.kernel->scalars));
+    launch.buffers = step.kernel->buffers;
+    std::copy_n(step.kernel->workgroup.begin(), 3, launch.workgroup);
+    launch.shared_bytes = step.kernel->sharedBytes;
+  }
+  return {};
+}
+
+Status RunState::setGrid(aicc_launch &launch, unsigned axis, int64_t value,
+                         const Step &step) {
+  if (value < 0 || value > int64_t(UINT32_MAX))
+    return Status(Code::badPackage,
+                  "kernel '" + step.kernel->entry + "' would have a grid of " +
+                      std::to_string(value) + " workgroups in dimension " +
+                      std::to_string(axis));
+  launch.grid[axis] = uint32_t(value);
+  return {};
+}
+
+static Status setScratch(aicc_launch &launch, int64_t value, const Step &step) {
+  if (value < 0)
+    return Status(Code::badPackage, "kernel '" + step.kernel->entry +
+                                        "' would have a scratch of " +
+                                        std::to_string(value) + " bytes");
+  launch.scratch_bytes = uint64_t(value);
+  return {};
+}
+
+Status RunState::adopt(std::shared_ptr<const Binding> binding) {
+  bound.reset(); // what follows may leave a mixture behind
+  if (binding->arenaBytes > arenaBytes) {
+    arena.reset();
+    arenaBytes = 0;
+    AICC_RETURN_IF_ERROR(
+        loaded.device->allocate(binding->arenaBytes, arena).in("temporaries"));
+    arenaBytes = binding->arenaBytes;
+  }
+  const program::Variant &variant = *loaded.variant;
+  for (const Slot &slot : program.slots) {
+    const uint32_t root = variant.buffers[slot.buffer].root;
+    if (variant.buffers[root].storage == Storage::temporary)
+      words[slot.word] = reinterpret_cast<uintptr_t>(arena.get()) +
+                         binding->arenaOffsets[root];
+  }
+  for (const Step &step : program.steps) {
+    if (step.kind == Step::copy || step.kind == Step::fill)
+      transferBytes[step.record] =
+          binding->bufferBytes[step.instruction->buffers.back()];
+    if (step.kind != Step::launch)
+      continue;
+    const program::Instruction &instruction = *step.instruction;
+    aicc_launch &launch = launches[step.record];
+    uint64_t *scalars = &words[0] + step.firstWord + step.kernel->buffers;
+    for (size_t i = 0; i < instruction.scalars.size(); ++i)
+      scalars[i] = uint64_t(binding->exprs[instruction.scalars[i]]);
+    for (unsigned axis = 0; axis < 3; ++axis)
+      AICC_RETURN_IF_ERROR(
+          setGrid(launch, axis, binding->exprs[instruction.grid[axis]], step));
+    AICC_RETURN_IF_ERROR(
+        setScratch(launch, binding->exprs[instruction.scratch], step));
+  }
+  if (!program.loops.empty()) {
+    symbols = binding->symbols;
+    exprs = binding->exprs;
+  }
+  bound = std::move(binding);
+  return {};
+}
+
+void RunState::point(Port &port, void *address) {
+  if (port.address == address)
+    return;
+  port.address = address;
+  for (uint32_t word : port.words)
+    words[word] = reinterpret_cast<uintptr_t>(address);
+}
+
+Status RunState::set(Port &port, aicc_tensor &tensor, uint64_t bytes) {
+  port.bytes = bytes;
+  port.host = nullptr;
+  if (tensor.device == loaded.device ||
+      (!tensor.device && loaded.device->flag(AICC_DEVICE_HOST_POINTERS))) {
+    point(port, tensor.data);
+    return {};
+  }
+  if (tensor.device && !tensor.device->flag(AICC_DEVICE_HOST_ACCESSIBLE))
+    return Status(Code::unsupported,
+                  "tensor is in the memory of " + tensor.device->name +
+                      ", but the session runs on " + loaded.device->name);
+  port.host = tensor.data;
+  if (port.stagingBytes < bytes || !port.staging) {
+    port.staging.reset();
+    AICC_RETURN_IF_ERROR(loaded.device->allocate(bytes, port.staging));
+    stagedBytes += bytes - port.stagingBytes;
+    port.stagingBytes = bytes;
+  }
+  point(port, port.staging.get());
+  return {};
+}
+
+Status RunState::setInput(size_t index, aicc_tensor &tensor) {
+  return set(inputs[index], tensor, bound->inputBytes[index]);
+}
+
+Status RunState::setOutput(size_t index, aicc_tensor &tensor) {
+  return set(outputs[index], tensor, bound->outputBytes[index]);
+}
+
+Status RunState::applyPatches(const Step &step) {
+  aicc_launch &launch = launches[step.record];
+  for (uint32_t p = 0; p < step.patchCount; ++p) {
+    const Patch &patch = program.patches[step.firstPatch + p];
+    const int64_t value = exprs[patch.expr];
+    switch (patch.where) {
+    case Patch::word:
+      words[step.firstWord + patch.index] = uint64_t(value);
+      break;
+    case Patch::gridX:
+    case Patch::gridY:
+    case Patch::gridZ:
+      AICC_RETURN_IF_ERROR(
+          setGrid(launch, patch.where - Patch::gridX, value, step));
+      break;
+    case Patch::scratch:
+      AICC_RETURN_IF_ERROR(setScratch(launch, value, step));
+      break;
+    }
+  }
+  return {};
+}
+
+Status RunState::launch(const Step &step, const Profiler *profiler) {
+  aicc_launch &launch = launches[step.record];
+  if (step.patchCount)
+    AICC_RETURN_IF_ERROR(applyPatches(step));
+  if (!launch.grid[0] || !launch.grid[1] || !launch.grid[2])
+    return {};
+  launch.timing = nullptr;
+  if (profiler) {
+    timed.push_back(
+        {&step, {launch.grid[0], launch.grid[1], launch.grid[2]}, 0, 0});
+    AICC_RETURN_IF_ERROR(timing(launch.timing));
+  }
+  if (int result = driver.launch(stream, &launch); result != AICC_OK)
+    return loaded.device->check(result, "launch")
+        .in("kernel '" + step.kernel->entry + "'");
+  return {};
+}
+
+Status RunState::transfer(const Step &step, const Profiler *profiler) {
+  const uint64_t *words = &this->words[step.firstWord];
+  auto pointer = [&](unsigned i) { return reinterpret_cast<void *>(words[i]); };
+  const uint64_t bytes = transferBytes[step.record];
+  if (bytes == 0)
+    return {};
+  // Neither has events of its own in the table: its time is that between two.
+  aicc_driver_event *before = nullptr, *after = nullptr;
+  if (profiler) {
+    timed.push_back({&step, {1, 1, 1}, 0, 0});
+    AICC_RETURN_IF_ERROR(timing(before));
+    AICC_RETURN_IF_ERROR(loaded.device->check(
+        driver.event_record(stream, before), "recording an event"));
+  }
+  const bool copies = step.kind == Step::copy;
+  const int result = copies ? driver.copy(stream, pointer(1), pointer(0), bytes)
+                            : driver.fill(stream, pointer(0), bytes, 0, 1);
+  if (result != AICC_OK)
+    return loaded.device->check(result, copies ? "copy" : "fill");
+  if (profiler) {
+    timed.push_back({nullptr, {1, 1, 1}, 0, 0});
+    AICC_RETURN_IF_ERROR(timing(after));
+    AICC_RETURN_IF_ERROR(loaded.device->check(
+        driver.event_record(stream, after), "recording an event"));
+  }
+  return {};
+}
+
+// The event for the last entry of `timed`.
+Status RunState::timing(aicc_driver_event *&out) {
+  if (events.size() < timed.size()) {
+    aicc_driver_event *event = nullptr;
+    AICC_RETURN_IF_ERROR(
+        loaded.device->check(driver.event_create(loaded.device->handle, &event),
+                             "creating an event"));
+    events.push_back(event);
+  }
+  out = events[timed.size() - 1];
+  return {};
+}
+
+Status RunState::beginIteration(const Loop &loop) {
+  for (uint32_t expr : loop.exprs)
+    if (!loaded.variant->exprs.evaluateNode(expr, symbols, exprs.data()))
+      return evaluationError(loaded.variant->exprs, expr,
+                             loaded.package().symbols);
+  return {};
+}
+
+Status RunState::walk(const Profiler *profiler) {
+  const Step *const steps = program.steps.data();
+  const size_t count = program.steps.size();
+  for (size_t at = 0; at < count; ++at) {
+    const Step &step = steps[at];
+    switch (step.kind) {
+    case Step::launch:
+      AICC_RETURN_IF_ERROR(launch(step, profiler));
+      break;
+    case Step::copy:
+    case Step::fill:
+      AICC_RETURN_IF_ERROR(transfer(step, profiler));
+      break;
+    case Step::loopBegin: {
+      const Loop &loop = program.loops[step.record];
+      loopCounts[step.record] = exprs[loop.count];
+      if (exprs[loop.count] <= 0) {
+        at = step.partner;
+        break;
+      }
+      symbols[loop.symbol] = 0;
+      AICC_RETURN_IF_ERROR(beginIteration(loop));
+      break;
+    }
+    case Step::loopEnd: {
+      const Loop &loop = program.loops[step.record];
+      if (++symbols[loop.symbol] >= loopCounts[step.record])
+        break;
+      AICC_RETURN_IF_ERROR(beginIteration(loop));
+      at = step.partner;
+      break;
+    }
+    }
+  }
+  return {};
+}
+
+Status RunState::execute(const Profiler *profiler) {
+  bool staged = false;
+  for (Port &port : inputs)
+    if (port.host) {
+      AICC_RETURN_IF_ERROR(loaded.device->check(
+          driver.copy(stream, port.address, port.host, port.bytes),
+          "copying an input"));
+      staged = true;
+    }
+  timed.clear();
+  Status status = walk(profiler);
+  for (Port &port : outputs)
+    if (status.ok() && port.host) {
+      status = loaded.device->check(
+          driver.copy(stream, port.host, port.address, port.bytes),
+          "copying an output");
+      staged = true;
+    }
+  // Also after a failure: what was given refers to the caller's memory.
+  if (staged || !loaded.device->flag(AICC_DEVICE_SYNCHRONOUS)) {
+    Status waited =
+        loaded.device->check(driver.stream_synchronize(stream), "run");
+    if (status.ok())
+      status = std::move(waited);
+  }
+  if (status.ok() && profiler)
+    status = deliver(*profiler);
+  return status;
+}
+
+Status RunState::deliver(const Profiler &profiler) {
+  for (size_t i = 0; i < timed.size(); ++i) {
+    const Timed &entry = timed[i];
+    aicc_profile_event event{};
+    event.struct_size = sizeof event;
+    event.device = loaded.device->name.c_str();
+    event.index = entry.step->position;
+    std::copy_n(entry.grid, 3, event.grid);
+    AICC_RETURN_IF_ERROR(loaded.device->check(
+        driver.event_times(events[i], &event.begin_ns, &event.end_ns),
+        "reading an event"));
+    std::string name;
+    if (entry.step->kind == Step::launch) {
+      for (const std::string &source : entry.step->kernel->sources)
+        name += (name.empty() ? "" : " + ") + source;
+      event.kernel = entry.step->kernel->entry.c_str();
+    } else {
+      // The second of the two events.
+      uint64_t begin;
+      AICC_RETURN_IF_ERROR(loaded.device->check(
+          driver.event_times(events[++i], &begin, &event.end_ns),
+          "reading an event"));
+      event.kernel = entry.step->kind == Step::copy ? "copy" : "fill";
+      name =
+          loaded.variant->buffers[entry.step->instruction->buffers.back()].name;
+    }
+    event.name = name.empty() ? event.kernel : name.c_str();
+    profiler.callback(&event, profiler.context);
+  }
+  return {};
+}

@@ -1,0 +1,365 @@
+//===- Session.cpp - runs a package on a device ---------------------------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Session.h"
+
+#include <algorithm>
+
+using namespace aicc;
+using namespace aicc::executor;
+
+// A model in use meets few shapes at a time; a generating one meets a new one
+// at every step and never the old ones again.
+static constexpr size_t bindingsKept = 16;
+
+aicc_run::~aicc_run() {
+  for (aicc_tensor *tensor : inputs)
+    aicc_tensor_release(tensor);
+  for (aicc_tensor *tensor : outputs)
+    aicc_tensor_release(tensor);
+}
+
+Status Session::create(std::shared_ptr<PackageState> package,
+                       aicc_device *device, uint32_t threads,
+                       const char *variant, bool verifyWeights,
+                       std::unique_ptr<Session> &out) {
+  std::unique_ptr<Session> session(new Session);
+  uint32_t index;
+  AICC_RETURN_IF_ERROR(package->choose(device, variant, index));
+  AICC_RETURN_IF_ERROR(
+      package->variant(index, device, threads, verifyWeights, session->loaded));
+  session->package = std::move(package);
+  session->threads = threads;
+  // Now rather than at the first run: it may fail, and it takes time.
+  std::unique_ptr<RunState> state;
+  AICC_RETURN_IF_ERROR(session->acquire(state));
+  session->giveBack(std::move(state));
+  out = std::move(session);
+  return {};
+}
+
+Session::~Session() {
+  {
+    std::lock_guard lock(queueMutex);
+    stopping = true;
+  }
+  queued.notify_all();
+  if (worker.joinable())
+    worker.join();
+  delete warm.load();
+}
+
+Status Session::acquire(std::unique_ptr<RunState> &out) {
+  out.reset(warm.exchange(nullptr, std::memory_order_acquire));
+  if (out)
+    return {};
+  {
+    std::lock_guard lock(idleMutex);
+    if (!idle.empty()) {
+      out = std::move(idle.back());
+      idle.pop_back();
+      return {};
+    }
+  }
+  auto state = std::make_unique<RunState>(*loaded, loaded->program);
+  AICC_RETURN_IF_ERROR(state->create(threads));
+  out = std::move(state);
+  return {};
+}
+
+void Session::giveBack(std::unique_ptr<RunState> state) {
+  RunState *none = nullptr;
+  if (warm.compare_exchange_strong(none, state.get(), std::memory_order_release,
+                                   std::memory_order_relaxed)) {
+    (void)state.release();
+    return;
+  }
+  std::lock_guard lock(idleMutex);
+  idle.push_back(std::move(state));
+}
+
+static std::string portName(const char *what, size_t index,
+                            const program::Port &port) {
+  return port.name.empty() ? what + (" " + std::to_string(index))
+                           : what + (" '" + port.name + "'");
+}
+
+static Status typeError(const std::string &name, aicc_type found,
+                        program::ElementType expected) {
+  return invalidArgument(name + " has type " + aicc_type_name(found) +
+                         ", expected " + program::elementTypeName(expected));
+}
+
+Status Session::check(std::span<aicc_tensor *const> inputs,
+                      std::span<aicc_tensor *> outputs) const {
+  const program::Package &contents = loaded->package();
+  if (inputs.size() != contents.inputs.size())
+    return invalidArgument("found " + std::to_string(inputs.size()) +
+                           " inputs, expected " +
+                           std::to_string(contents.inputs.size()));
+  if (outputs.size() != contents.outputs.size())
+    return invalidArgument("found " + std::to_string(outputs.size()) +
+                           " outputs, expected " +
+                           std::to_string(contents.outputs.size()));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const program::Port &port = contents.inputs[i];
+    if (!inputs[i])
+      return invalidArgument(portName("input", i, port) + " is missing");
+    if (elementType(inputs[i]->type) != port.type)
+      return typeError(portName("input", i, port), inputs[i]->type, port.type);
+    if (inputs[i]->dims.size() != port.dims.size())
+      return invalidArgument(portName("input", i, port) + " has shape " +
+                             printDims(inputs[i]->dims) + " of rank " +
+                             std::to_string(inputs[i]->dims.size()) +
+                             ", expected rank " +
+                             std::to_string(port.dims.size()));
+  }
+  for (size_t i = 0; i < outputs.size(); ++i)
+    if (outputs[i] && elementType(outputs[i]->type) != contents.outputs[i].type)
+      return typeError(portName("output", i, contents.outputs[i]),
+                       outputs[i]->type, contents.outputs[i].type);
+  return {};
+}
+
+bool Session::matches(const Binding *binding,
+                      std::span<aicc_tensor *const> inputs) const {
+  if (!binding)
+    return false;
+  const int64_t *key = binding->key.data();
+  for (const aicc_tensor *input : inputs)
+    for (int64_t dim : input->dims)
+      if (dim != *key++)
+        return false;
+  return true;
+}
+
+Status Session::bind(std::span<aicc_tensor *const> inputs,
+                     std::shared_ptr<const Binding> &out) {
+  {
+    std::lock_guard lock(bindingMutex);
+    for (auto it = bindings.begin(); it != bindings.end(); ++it) {
+      if (!matches(it->get(), inputs))
+        continue;
+      bindings.splice(bindings.begin(), bindings, it);
+      out = bindings.front();
+      return {};
+    }
+  }
+  std::vector<std::span<const int64_t>> dims;
+  for (const aicc_tensor *input : inputs)
+    dims.emplace_back(input->dims);
+  auto binding = std::make_shared<Binding>();
+  AICC_RETURN_IF_ERROR(bindProgram(loaded->package(), *loaded->variant,
+                                   loaded->program, dims, *binding));
+  out = binding;
+  std::lock_guard lock(bindingMutex);
+  bindings.push_front(std::move(binding));
+  if (bindings.size() > bindingsKept)
+    bindings.pop_back();
+  return {};
+}
+
+Status Session::makeOutputs(const Binding &binding,
+                            std::span<aicc_tensor *> outputs,
+                            std::vector<size_t> &created) const {
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const program::Port &port = loaded->package().outputs[i];
+    if (!outputs[i]) {
+      AICC_RETURN_IF_ERROR(
+          createTensor(publicType(port.type), binding.outputDims[i], outputs[i])
+              .in(portName("output", i, port)));
+      created.push_back(i);
+    } else if (outputs[i]->dims != binding.outputDims[i]) {
+      return invalidArgument(portName("output", i, port) + " has shape " +
+                             printDims(outputs[i]->dims) + ", expected " +
+                             printDims(binding.outputDims[i]));
+    }
+  }
+  return {};
+}
+
+// Kernels may read an input after they have written an output.
+Status Session::overlap(std::span<aicc_tensor *const> inputs,
+                        std::span<aicc_tensor *const> outputs) const {
+  const program::Package &contents = loaded->package();
+  auto meet = [](const aicc_tensor *a, const aicc_tensor *b) {
+    const auto beginA = reinterpret_cast<uintptr_t>(a->data),
+               beginB = reinterpret_cast<uintptr_t>(b->data);
+    return beginA < beginB + b->bytes && beginB < beginA + a->bytes;
+  };
+  for (size_t o = 0; o < outputs.size(); ++o) {
+    const std::string *other = nullptr;
+    for (size_t i = 0; i < inputs.size(); ++i)
+      if (meet(outputs[o], inputs[i]))
+        other = &contents.inputs[i].name;
+    for (size_t i = 0; i < o; ++i)
+      if (meet(outputs[o], outputs[i]))
+        other = &contents.outputs[i].name;
+    if (other)
+      return invalidArgument(portName("output", o, contents.outputs[o]) +
+                             " shares memory with '" + *other + "'");
+  }
+  return {};
+}
+
+void Session::account(const RunState &state, uint64_t arenaBefore,
+                      uint64_t stagedBefore) {
+  const uint64_t arena = state.arenaCapacity(),
+                 stagedNow = state.stagedCapacity();
+  if (arena == arenaBefore && stagedNow == stagedBefore)
+    return;
+  const uint64_t total = arenaTotal += arena - arenaBefore;
+  const uint64_t held = total + (staged += stagedNow - stagedBefore);
+  auto raise = [](std::atomic<uint64_t> &to, uint64_t value) {
+    uint64_t old = to.load();
+    while (old < value && !to.compare_exchange_weak(old, value)) {
+    }
+  };
+  raise(arenaLargest, arena);
+  raise(peak, held);
+}
+
+Status Session::adopt(RunState &state, std::shared_ptr<const Binding> binding) {
+  const uint64_t before = state.arenaCapacity();
+  Status status = state.adopt(std::move(binding));
+  account(state, before, state.stagedCapacity());
+  return status;
+}
+
+Status Session::runOn(RunState &state, std::span<aicc_tensor *const> inputs,
+                      std::span<aicc_tensor *const> outputs) {
+  AICC_RETURN_IF_ERROR(overlap(inputs, outputs));
+  const uint64_t stagedBefore = state.stagedCapacity();
+  Status status;
+  for (size_t i = 0; i < inputs.size() && status.ok(); ++i)
+    status = state.setInput(i, *inputs[i]);
+  for (size_t i = 0; i < outputs.size() && status.ok(); ++i)
+    status = state.setOutput(i, *outputs[i]);
+  account(state, state.arenaCapacity(), stagedBefore);
+  if (!status.ok())
+    return status;
+  if (!profiling.load(std::memory_order_acquire))
+    return state.execute(nullptr);
+  Profiler current;
+  {
+    std::lock_guard lock(profilerMutex);
+    current = profiler;
+  }
+  return state.execute(current.callback ? &current : nullptr);
+}
+
+static void dropCreated(std::span<aicc_tensor *> outputs,
+                        const std::vector<size_t> &created) {
+  for (size_t i : created) {
+    aicc_tensor_release(outputs[i]);
+    outputs[i] = nullptr;
+  }
+}
+
+Status Session::run(std::span<aicc_tensor *const> inputs,
+                    std::span<aicc_tensor *> outputs) {
+  AICC_RETURN_IF_ERROR(check(inputs, outputs));
+  std::unique_ptr<RunState> state;
+  AICC_RETURN_IF_ERROR(acquire(state));
+  Status status;
+  if (!matches(state->binding(), inputs)) {
+    std::shared_ptr<const Binding> binding;
+    status = bind(inputs, binding);
+    if (status.ok())
+      status = adopt(*state, std::move(binding));
+  }
+  std::vector<size_t> created;
+  if (status.ok())
+    status = makeOutputs(*state->binding(), outputs, created);
+  if (status.ok())
+    status = runOn(*state, inputs, outputs);
+  giveBack(std::move(state));
+  if (!status.ok())
+    dropCreated(outputs, created);
+  return status;
+}
+
+Status Session::runAsync(std::span<aicc_tensor *const> inputs,
+                         std::span<aicc_tensor *> outputs, aicc_run *&out) {
+  AICC_RETURN_IF_ERROR(check(inputs, outputs));
+  auto run = std::make_unique<aicc_run>();
+  std::shared_ptr<const Binding> binding;
+  AICC_RETURN_IF_ERROR(bind(inputs, binding));
+  run->binding = binding;
+  std::vector<size_t> created;
+  Status status = makeOutputs(*binding, outputs, created);
+  if (status.ok())
+    status = overlap(inputs, outputs);
+  if (!status.ok()) {
+    dropCreated(outputs, created);
+    return status;
+  }
+  for (aicc_tensor *tensor : inputs) {
+    aicc_tensor_retain(tensor);
+    run->inputs.push_back(tensor);
+  }
+  for (aicc_tensor *tensor : outputs) {
+    aicc_tensor_retain(tensor);
+    run->outputs.push_back(tensor);
+  }
+  run->references = 2; // the caller's and the queue's
+  out = run.release();
+  {
+    std::lock_guard lock(queueMutex);
+    queue.push_back(out);
+    if (!worker.joinable())
+      worker = std::thread([this] { work(); });
+  }
+  queued.notify_one();
+  return {};
+}
+
+void Session::work() {
+  while (true) {
+    aicc_run *run;
+    {
+      std::unique_lock lock(queueMutex);
+      queued.wait(lock, [this] { return stopping || !queue.empty(); });
+      if (queue.empty())
+        return;
+      run = queue.front();
+      queue.pop_front();
+    }
+    std::unique_ptr<RunState> state;
+    Status status = acquire(state);
+    if (status.ok() && state->binding() != run->binding.get())
+      status = adopt(*state, run->binding);
+    if (status.ok())
+      status = runOn(*state, run->inputs, run->outputs);
+    if (state)
+      giveBack(std::move(state));
+    {
+      std::lock_guard lock(run->mutex);
+      run->code = status.code();
+      run->message = status.message();
+      run->done.store(true, std::memory_order_release);
+    }
+    run->finished.notify_all();
+    aicc_run_release(run);
+  }
+}
+
+void Session::setProfiler(Profiler given) {
+  std::lock_guard lock(profilerMutex);
+  profiler = given;
+  profiling.store(given.callback != nullptr, std::memory_order_release);
+}
+
+void Session::memory(aicc_memory_info &out) const {
+  const uint64_t fixed = loaded->preparedBytes + loaded->uploadedBytes;
+  out.weight_bytes = loaded->weightBytes;
+  out.prepared_bytes = loaded->preparedBytes;
+  out.arena_bytes = arenaLargest.load();
+  out.arena_total_bytes = arenaTotal.load();
+  out.staging_bytes = staged.load();
+  out.peak_bytes = fixed + peak.load();
+}
