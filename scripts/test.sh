@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# test.sh - installs what the tests need, builds, runs every test: test.sh [--full]
+#
+# Licensed under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+#
+#   --full   also what takes long: every model on the intel device, the
+#            runtime under ThreadSanitizer, the fuzzers for 10 minutes each
+#
+# Stages: the build and its tests; the runtime under AddressSanitizer and
+# UndefinedBehaviorSanitizer; each fuzzer for a minute. All stages are run even
+# if one fails; the last lines say how each ended.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
+
+full=0
+fuzz_seconds=60
+for argument in "$@"; do
+  case $argument in
+  --full)
+    full=1
+    fuzz_seconds=600
+    ;;
+  *)
+    echo "usage: test.sh [--full]" >&2
+    exit 2
+    ;;
+  esac
+done
+
+bash "$ROOT/scripts/install.sh" test
+export AICC_TEST_DATA=${AICC_TEST_DATA:-$ROOT/../shared/data}
+[ -d "$AICC_TEST_DATA" ] || say "SKIP the conformance cases: no folder $AICC_TEST_DATA (set AICC_TEST_DATA)"
+use_intel_runtime
+
+begin=$SECONDS
+failed=0
+summary=()
+closing=()
+stage() { # stage NAME COMMAND...
+  local name=$1 from=$SECONDS state=passed
+  shift
+  say "$name"
+  if ! "$@"; then
+    state=FAILED
+    failed=1
+  fi
+  summary+=("$(printf '%-44s %-7s %4d s' "$name" "$state" $((SECONDS - from)))")
+}
+
+run_ctest() { # run_ctest FOLDER [OPTIONS...]
+  local folder=$1 log=$BUILD/ctest-$(basename "$1").log state=0
+  shift
+  ctest --test-dir "$folder" --output-on-failure -j "$JOBS" "$@" 2>&1 | tee "$log" || state=1
+  closing+=("$(grep -E 'tests passed|No tests were found' "$log" || true)")
+  return $state
+}
+
+has_preset() { (cd "$ROOT" && cmake --list-presets 2>/dev/null | grep -q "\"$1\""); }
+
+fuzz() { # fuzz PROGRAM: from the seeds beside its source, in a corpus kept in the build
+  local program=$1 name corpus seeds
+  name=$(basename "$program")
+  corpus=$BUILD/corpus/$name
+  mkdir -p "$corpus"
+  seeds=$(find "$ROOT" -path "$ROOT/build*" -prune -o -type d -path "*/$name-seeds" -print | head -1)
+  (cd "$corpus" && "$program" -max_total_time=$fuzz_seconds -timeout=20 -rss_limit_mb=4096 -print_final_stats=0 \
+    -verbosity=0 "$corpus" ${seeds:+"$seeds"})
+}
+
+stage "build" build release
+options=()
+[ $full = 1 ] || options=(-LE slow)
+stage "tests" run_ctest "$ROOT/build" "${options[@]}"
+for preset in asan $([ $full = 1 ] && echo tsan); do
+  if has_preset "$preset"; then
+    stage "build of the runtime ($preset)" build "$preset"
+    stage "tests of the runtime ($preset)" run_ctest "$ROOT/build-$preset"
+  fi
+done
+if has_preset fuzz; then
+  stage "build of the fuzzers" build fuzz
+  for program in "$ROOT"/build-fuzz/bin/*fuzz*; do
+    [ -x "$program" ] && stage "$(basename "$program"), $fuzz_seconds s" fuzz "$program"
+  done
+fi
+
+printf '\n'
+say "summary, $(((SECONDS - begin) / 60)) minutes"
+printf '%s\n' "${summary[@]}"
+printf '%s\n' "${closing[@]}" | grep . || true
+exit $failed
