@@ -135,6 +135,16 @@ LogicalResult KernelOp::verify() {
 SmallVector<int64_t> KernelOp::getUsedSymbols() {
   SmallVector<int64_t> numbers;
   getBody().walk([&](SymbolOp op) { numbers.push_back(op.getNumber()); });
+  // Sizes of arguments and results are needed to address them.
+  for (ArrayAttr types : {getArgumentTypes(), getResultTypes()})
+    for (Attribute type : types) {
+      auto tensor = cast<RankedTensorType>(cast<TypeAttr>(type).getValue());
+      if (auto map = dyn_cast_or_null<AffineMapAttr>(tensor.getEncoding()))
+        map.getValue().walkExprs([&](AffineExpr expr) {
+          if (auto symbol = dyn_cast<AffineSymbolExpr>(expr))
+            numbers.push_back(symbol.getPosition());
+        });
+    }
   llvm::sort(numbers);
   numbers.erase(llvm::unique(numbers), numbers.end());
   return numbers;

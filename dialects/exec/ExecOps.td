@@ -26,8 +26,8 @@ def Exec_KernelOp : Exec_Op<"kernel", [
   let hasVerifier = 1;
   let extraClassDeclaration = [{
     mlir::Block *getBodyBlock() { return &getBody().front(); }
-    /// The symbols that exec.symbol reads in the body, ascending: the kernel's
-    /// scalar arguments.
+    /// The symbols that the body and the sizes of arguments and results use,
+    /// ascending: the kernel's scalar arguments.
     llvm::SmallVector<int64_t> getUsedSymbols();
   }];
 }

@@ -1,0 +1,179 @@
+//===- Pointwise.cpp - every result element by its definition -------------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "backends/cpu/codegen/Forms.h"
+
+#include "dialects/graph/Dims.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+using namespace aicc::lowering;
+
+namespace aicc::backends::cpu {
+
+int64_t constantOr(AffineExpr expr, int64_t otherwise) {
+  return graph::constantOf(expr).value_or(otherwise);
+}
+
+AffineExpr product(ArrayRef<AffineExpr> sizes, MLIRContext *context) {
+  AffineExpr result = getAffineConstantExpr(1, context);
+  for (AffineExpr size : sizes)
+    result = result * size;
+  return graph::simplify(result);
+}
+
+void forLanes(Emitter &e, const Linear &lower, const Linear &upper,
+              unsigned unroll, llvm::function_ref<void(Linear, Value)> body) {
+  int64_t width = e.width;
+  auto lanes = [&](Linear i) {
+    i.stride = 1;
+    return i;
+  };
+  Linear length = upper + lower * -1;
+  auto whole = [&](int64_t block) {
+    return lower + (length.isConstant()
+                        ? Linear(length.constant / block * block)
+                        : e.index.floorDivide(length, Linear(block)) * block);
+  };
+  Linear next = lower;
+  if (unroll > 1) {
+    Linear end = whole(unroll * width);
+    e.loop(next, end, unroll * width, [&](Linear i) {
+      for (unsigned u = 0; u < unroll; ++u)
+        body(lanes(i + Linear(u * width)), {});
+    });
+    next = end;
+  }
+  Linear end = whole(width);
+  e.loop(next, end, width, [&](Linear i) { body(lanes(i), {}); });
+  if (length.isConstant()) {
+    if (int64_t rest = length.constant % width) {
+      Emitter::Scope scope(e);
+      body(lanes(end), e.laneMask(Linear(rest)));
+    }
+    return;
+  }
+  e.loop(end, upper, width,
+         [&](Linear i) { body(lanes(i), e.laneMask(upper + i * -1)); });
+}
+
+/// Elements per workgroup: about ten microseconds of work.
+static constexpr int64_t elementsPerWorkgroup = 8192;
+
+/// Stores `results` (all of the same dimensions) from workgroup `workgroup`
+/// on; returns the number of workgroups.
+static AffineExpr emitGroup(Context &c, ArrayRef<unsigned> results,
+                            Linear workgroup, bool everything) {
+  Emitter &e = c.e;
+  MLIRContext *context = e.b.getContext();
+  AffineExpr one = getAffineConstantExpr(1, context);
+  SmallVector<AffineExpr> dims = e.resultMemory(results[0]).dims;
+  auto storeAll = [&](const Position &position) {
+    for (unsigned r : results)
+      e.store(e.resultMemory(r), e.at(e.result(r), position), position);
+  };
+  if (dims.empty()) {
+    storeAll({});
+    return one;
+  }
+  unsigned lane = dims.size() - 1;
+  while (lane > 0 && graph::isConstant(dims[lane], 1))
+    --lane;
+  SmallVector<AffineExpr> outer(dims.begin(), dims.begin() + lane);
+  AffineExpr rows = product(outer, context), columns = dims[lane];
+
+  // A workgroup has some rows, or a piece of a long row.
+  int64_t known = constantOr(columns, outer.empty() ? INT64_MAX : 1024);
+  int64_t piece = 0, rowsEach = 1;
+  if (known > 2 * elementsPerWorkgroup)
+    piece = elementsPerWorkgroup;
+  else
+    rowsEach = std::max<int64_t>(1, elementsPerWorkgroup /
+                                        std::max<int64_t>(known, 1));
+  AffineExpr pieces = piece ? columns.ceilDiv(piece) : one;
+  AffineExpr grid = graph::simplify(rows.ceilDiv(rowsEach) * pieces);
+
+  bool reduces = !c.reductions.empty();
+  auto row = [&](Linear o, Linear lower, Linear upper) {
+    IndexVector at = e.delinearize(o, outer);
+    at.resize(dims.size());
+    forLanes(e, lower, upper, reduces ? 1 : 4, [&](Linear i, Value mask) {
+      Position position{at, mask};
+      position.index[lane] = i;
+      storeAll(position);
+    });
+  };
+  Linear columnCount = e.size(columns), rowCount = e.size(rows);
+  if (everything) {
+    e.loop(Linear(0), rowCount, 1,
+           [&](Linear o) { row(o, Linear(0), columnCount); });
+    return one;
+  }
+  if (piece) {
+    Linear count = e.size(pieces);
+    Linear o =
+        outer.empty() ? Linear(0) : e.index.floorDivide(workgroup, count);
+    Linear p = outer.empty() ? workgroup : e.index.modulo(workgroup, count);
+    Linear lower = p * piece;
+    Linear upper = Linear::of(e.minimum(lower + Linear(piece), columnCount));
+    // An exact number of pieces keeps its loops free of tails.
+    if (columnCount.isConstant() && columnCount.constant % piece == 0)
+      upper = lower + Linear(piece);
+    row(o, lower, upper);
+    return grid;
+  }
+  Linear lower = workgroup * rowsEach;
+  if (constantOr(rows, 0) == 1) {
+    row(Linear(0), Linear(0), columnCount);
+    return grid;
+  }
+  Linear upper = lower + Linear(rowsEach);
+  if (!rowCount.isConstant() || rowCount.constant % rowsEach)
+    upper = Linear::of(e.minimum(upper, rowCount));
+  e.loop(lower, upper, 1, [&](Linear o) { row(o, Linear(0), columnCount); });
+  return grid;
+}
+
+void emitPointwise(Context &c) {
+  Emitter &e = c.e;
+  SmallVector<SmallVector<unsigned>> groups;
+  for (unsigned r = 0; r < e.numResults(); ++r) {
+    auto same = llvm::find_if(groups, [&](auto &group) {
+      return e.resultMemory(group[0]).dims == e.resultMemory(r).dims;
+    });
+    if (same == groups.end())
+      groups.push_back({r});
+    else
+      same->push_back(r);
+  }
+  // The largest group is spread; others, which fusion rarely makes, are done
+  // by the first workgroup.
+  llvm::stable_sort(groups, [&](auto &x, auto &y) {
+    auto size = [&](auto &group) {
+      return constantOr(
+          product(e.resultMemory(group[0]).dims, e.b.getContext()), INT64_MAX);
+    };
+    return size(x) > size(y);
+  });
+  for (auto [i, group] : llvm::enumerate(groups)) {
+    if (i == 0) {
+      c.grid = emitGroup(c, group, c.workgroup, false);
+      continue;
+    }
+    Value first =
+        arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq,
+                              e.index.base(c.workgroup), e.index.constant(0));
+    auto guard = scf::IfOp::create(e.b, e.loc, first);
+    OpBuilder::InsertionGuard insertion(e.b);
+    Emitter::Scope scope(e);
+    e.b.setInsertionPointToStart(guard.thenBlock());
+    emitGroup(c, group, c.workgroup, true);
+  }
+}
+
+} // namespace aicc::backends::cpu
