@@ -1,0 +1,368 @@
+//===- FakeDriver.cpp - an asynchronous device with its own memory --------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "FakeDriver.h"
+
+#include "aicc/runtime.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <dlfcn.h>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <sys/mman.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+using aicc::testing::FakeDevice;
+
+std::atomic<int64_t> FakeDevice::failAfter{-1};
+std::atomic<int64_t> FakeDevice::liveBytes{0};
+std::atomic<int64_t> FakeDevice::liveHandles{0};
+std::atomic<int64_t> FakeDevice::launches{0};
+
+struct aicc_driver_device {
+  aicc_device_properties properties{};
+  std::mutex mutex;
+  std::map<uintptr_t, uint64_t> blocks; // address → bytes
+
+  bool owns(const void *memory) {
+    std::lock_guard lock(mutex);
+    auto after = blocks.upper_bound(reinterpret_cast<uintptr_t>(memory));
+    if (after == blocks.begin())
+      return false;
+    --after;
+    return reinterpret_cast<uintptr_t>(memory) < after->first + after->second;
+  }
+};
+
+struct aicc_driver_stream {
+  aicc_driver_device *device;
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<std::function<void()>> queue;
+  bool busy = false, stop = false;
+  std::thread thread;
+
+  void push(std::function<void()> work) {
+    std::lock_guard lock(mutex);
+    queue.push_back(std::move(work));
+    changed.notify_all();
+  }
+  void run() {
+    std::unique_lock lock(mutex);
+    while (true) {
+      changed.wait(lock, [this] { return stop || !queue.empty(); });
+      if (queue.empty())
+        return;
+      auto work = std::move(queue.front());
+      queue.pop_front();
+      busy = true;
+      lock.unlock();
+      work();
+      lock.lock();
+      busy = false;
+      changed.notify_all();
+    }
+  }
+  void wait() {
+    std::unique_lock lock(mutex);
+    changed.wait(lock, [this] { return !busy && queue.empty(); });
+  }
+};
+
+struct aicc_driver_event {
+  std::mutex mutex;
+  std::condition_variable changed;
+  unsigned pending = 0;
+  uint64_t begin = 0, end = 0;
+};
+
+struct aicc_driver_kernel {
+  void (*function)(const void *, const uint32_t *, void *);
+};
+
+struct aicc_driver_module {
+  void *handle;
+  int file;
+  std::mutex mutex;
+  std::vector<std::unique_ptr<aicc_driver_kernel>> kernels;
+};
+
+namespace {
+
+thread_local std::string lastError;
+aicc_driver_device fakeDevice;
+
+int fail(aicc_status status, const char *message) {
+  lastError = message;
+  return status;
+}
+
+// Whether this call shall fail.
+bool fails() {
+  if (FakeDevice::failAfter < 0)
+    return false;
+  return FakeDevice::failAfter == 0 || FakeDevice::failAfter-- == 0;
+}
+
+#define MAY_FAIL                                                               \
+  if (fails())                                                                 \
+  return fail(AICC_DEVICE_ERROR, "failure on demand")
+
+uint64_t now() {
+  return uint64_t(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                      std::chrono::steady_clock::now().time_since_epoch())
+                      .count());
+}
+
+int deviceOpen(uint32_t, aicc_driver_device **out) {
+  static const char *const formats[] = {"elf-so"};
+  static const char *const features[] = {"fake-feature"};
+  aicc_device_properties &p = fakeDevice.properties;
+  p.struct_size = sizeof p;
+  p.name = "device for tests";
+  p.vendor = p.version = "";
+  p.chip = "fake1";
+  p.formats = formats;
+  p.format_count = 1;
+  p.features = features;
+  p.feature_count = 1;
+  p.compute_units = 1;
+  p.max_workgroup = 1;
+  p.alignment = 64;
+  *out = &fakeDevice;
+  return AICC_OK;
+}
+
+int alloc(aicc_driver_device *device, uint64_t bytes, uint32_t, void **out) {
+  MAY_FAIL;
+  if (bytes > 1 << 30)
+    return fail(AICC_OUT_OF_MEMORY, "more than the device has");
+  // Poisoned: whoever reads what was not written is found out.
+  const uint64_t size = (bytes + 64) / 64 * 64;
+  *out = std::aligned_alloc(64, size);
+  std::memset(*out, 0x7f, size);
+  std::lock_guard lock(device->mutex);
+  device->blocks[reinterpret_cast<uintptr_t>(*out)] = size;
+  FakeDevice::liveBytes += int64_t(size);
+  return AICC_OK;
+}
+
+void release(aicc_driver_device *device, void *memory, uint32_t) {
+  if (!memory)
+    return;
+  std::lock_guard lock(device->mutex);
+  auto it = device->blocks.find(reinterpret_cast<uintptr_t>(memory));
+  FakeDevice::liveBytes -= int64_t(it->second);
+  device->blocks.erase(it);
+  std::free(memory);
+}
+
+int streamCreate(aicc_driver_device *device, const aicc_stream_options *,
+                 aicc_driver_stream **out) {
+  MAY_FAIL;
+  auto *stream = new aicc_driver_stream{device, {}, {}, {}, false, false, {}};
+  stream->thread = std::thread([stream] { stream->run(); });
+  ++FakeDevice::liveHandles;
+  *out = stream;
+  return AICC_OK;
+}
+
+void streamDestroy(aicc_driver_stream *stream) {
+  if (!stream)
+    return;
+  {
+    std::lock_guard lock(stream->mutex);
+    stream->stop = true;
+    stream->changed.notify_all();
+  }
+  stream->thread.join();
+  delete stream;
+  --FakeDevice::liveHandles;
+}
+
+int streamSynchronize(aicc_driver_stream *stream) {
+  stream->wait();
+  MAY_FAIL;
+  return AICC_OK;
+}
+
+int eventSynchronize(aicc_driver_event *event) {
+  std::unique_lock lock(event->mutex);
+  event->changed.wait(lock, [event] { return event->pending == 0; });
+  return AICC_OK;
+}
+
+int streamWait(aicc_driver_stream *stream, aicc_driver_event *event) {
+  stream->push([event] { eventSynchronize(event); });
+  return AICC_OK;
+}
+
+void begin(aicc_driver_event *event) {
+  std::lock_guard lock(event->mutex);
+  ++event->pending;
+}
+
+void finish(aicc_driver_event *event, uint64_t from) {
+  std::lock_guard lock(event->mutex);
+  event->begin = from;
+  event->end = now();
+  --event->pending;
+  event->changed.notify_all();
+}
+
+int moduleLoad(aicc_driver_device *, const void *object, size_t bytes,
+               const aicc_module_options *, aicc_driver_module **out) {
+  MAY_FAIL;
+  const int file = memfd_create("fake", MFD_CLOEXEC);
+  if (write(file, object, bytes) != ssize_t(bytes))
+    return fail(AICC_DEVICE_ERROR, "cannot write the object");
+  const std::string path = "/proc/self/fd/" + std::to_string(file);
+  void *handle = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!handle) {
+    close(file);
+    return fail(AICC_DEVICE_ERROR, "cannot load the object");
+  }
+  *out = new aicc_driver_module{handle, file, {}, {}};
+  ++FakeDevice::liveHandles;
+  return AICC_OK;
+}
+
+void moduleUnload(aicc_driver_module *module) {
+  if (!module)
+    return;
+  dlclose(module->handle);
+  close(module->file);
+  delete module;
+  --FakeDevice::liveHandles;
+}
+
+int moduleKernel(aicc_driver_module *module, const char *entry,
+                 aicc_driver_kernel **out) {
+  MAY_FAIL;
+  void *symbol = dlsym(module->handle, entry);
+  if (!symbol)
+    return fail(AICC_NOT_FOUND, "object has no such kernel");
+  std::lock_guard lock(module->mutex);
+  module->kernels.push_back(std::make_unique<aicc_driver_kernel>());
+  *out = module->kernels.back().get();
+  (*out)->function =
+      reinterpret_cast<void (*)(const void *, const uint32_t *, void *)>(
+          symbol);
+  return AICC_OK;
+}
+
+int launch(aicc_driver_stream *stream, const aicc_launch *launch) {
+  MAY_FAIL;
+  const auto *words = static_cast<const uint64_t *>(launch->args);
+  for (uint32_t i = 0; i < launch->buffers; ++i)
+    if (!stream->device->owns(reinterpret_cast<const void *>(words[i])))
+      return fail(AICC_DEVICE_ERROR, "argument is not in device memory");
+  ++FakeDevice::launches;
+  std::vector<uint64_t> args(words, words + launch->args_bytes / 8);
+  aicc_launch copy = *launch;
+  if (copy.timing)
+    begin(copy.timing);
+  stream->push([args = std::move(args), copy] {
+    const uint64_t from = now();
+    std::vector<uint8_t> scratch(copy.scratch_bytes + 64);
+    uint8_t *aligned = scratch.data();
+    aligned += 64 - reinterpret_cast<uintptr_t>(aligned) % 64;
+    uint32_t id[3];
+    for (id[2] = 0; id[2] < copy.grid[2]; ++id[2])
+      for (id[1] = 0; id[1] < copy.grid[1]; ++id[1])
+        for (id[0] = 0; id[0] < copy.grid[0]; ++id[0])
+          copy.kernel->function(args.data(), id, aligned);
+    if (copy.timing)
+      finish(copy.timing, from);
+  });
+  return AICC_OK;
+}
+
+} // namespace
+
+const aicc_driver *FakeDevice::table() {
+  static const aicc_driver driver = [] {
+    aicc_driver t{};
+    t.struct_size = sizeof t;
+    t.version = AICC_DRIVER_VERSION;
+    t.family = "fake";
+    t.name = "driver for tests";
+    t.last_error = [] { return lastError.c_str(); };
+    t.device_count = [](uint32_t *out) -> int {
+      *out = 1;
+      return AICC_OK;
+    };
+    t.device_open = deviceOpen;
+    t.device_close = [](aicc_driver_device *) {};
+    t.device_properties =
+        [](aicc_driver_device *device) -> const aicc_device_properties * {
+      return &device->properties;
+    };
+    t.alloc = alloc;
+    t.free = release;
+    t.stream_create = streamCreate;
+    t.stream_destroy = streamDestroy;
+    t.stream_synchronize = streamSynchronize;
+    t.stream_wait = streamWait;
+    t.event_create = [](aicc_driver_device *, aicc_driver_event **out) -> int {
+      MAY_FAIL;
+      *out = new aicc_driver_event;
+      ++FakeDevice::liveHandles;
+      return AICC_OK;
+    };
+    t.event_destroy = [](aicc_driver_event *event) {
+      if (event)
+        --FakeDevice::liveHandles;
+      delete event;
+    };
+    t.event_record = [](aicc_driver_stream *stream,
+                        aicc_driver_event *event) -> int {
+      begin(event);
+      stream->push([event] { finish(event, now()); });
+      return AICC_OK;
+    };
+    t.event_synchronize = eventSynchronize;
+    t.event_query = [](aicc_driver_event *event, int *out) -> int {
+      std::lock_guard lock(event->mutex);
+      *out = event->pending == 0;
+      return AICC_OK;
+    };
+    t.event_times = [](aicc_driver_event *event, uint64_t *from,
+                       uint64_t *to) -> int {
+      std::lock_guard lock(event->mutex);
+      *from = event->begin;
+      *to = event->end;
+      return AICC_OK;
+    };
+    t.module_load = moduleLoad;
+    t.module_unload = moduleUnload;
+    t.module_kernel = moduleKernel;
+    t.launch = launch;
+    t.copy = [](aicc_driver_stream *stream, void *destination,
+                const void *source, uint64_t bytes) -> int {
+      MAY_FAIL;
+      stream->push([=] { std::memcpy(destination, source, bytes); });
+      return AICC_OK;
+    };
+    t.fill = [](aicc_driver_stream *stream, void *destination, uint64_t bytes,
+                uint64_t value, uint32_t) -> int {
+      MAY_FAIL;
+      stream->push([=] { std::memset(destination, int(value), bytes); });
+      return AICC_OK;
+    };
+    return t;
+  }();
+  return &driver;
+}
