@@ -100,11 +100,16 @@ void KernelOp::print(OpAsmPrinter &p) {
   p.printRegion(getBody(), /*printEntryBlockArgs=*/false);
 }
 
-/// The same element type and static sizes; encodings may differ.
+/// The same element type and static sizes; encodings and signs may differ,
+/// which a lowered body has lost.
 static bool sameTensor(Type a, Type b) {
   auto x = dyn_cast<RankedTensorType>(a), y = dyn_cast<RankedTensorType>(b);
-  return x && y && x.getElementType() == y.getElementType() &&
-         x.getShape() == y.getShape();
+  if (!x || !y || x.getShape() != y.getShape())
+    return false;
+  auto i = dyn_cast<IntegerType>(x.getElementType());
+  auto j = dyn_cast<IntegerType>(y.getElementType());
+  return i && j ? i.getWidth() == j.getWidth()
+                : x.getElementType() == y.getElementType();
 }
 
 LogicalResult KernelOp::verify() {
