@@ -20,6 +20,7 @@ left alone.
 
 import argparse
 import hashlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -128,6 +129,10 @@ def main():
             print(f"error: no model named '{name}'; there are {', '.join(zoo.BY_NAME)}", file=sys.stderr)
             return 2
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    for module in ("torch", "torchvision", "transformers", "onnxscript", "onnxruntime"):
+        if importlib.util.find_spec(module) is None:
+            print(f"SKIP: no Python module {module} (scripts/install.sh test)")
+            return 77
     arguments.out.mkdir(parents=True, exist_ok=True)
     failed = 0
     for model in zoo.MODELS:
