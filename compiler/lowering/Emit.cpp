@@ -321,6 +321,17 @@ Value Emitter::splat(Value value) {
   return vector::BroadcastOp::create(b, loc, type, value);
 }
 
+void Emitter::setStored(Value tensor, const Memory &memory, bool reads) {
+  stored[tensor] = {memory, reads};
+}
+
+void Emitter::setPrefetch(Value tensor, int64_t bytes, unsigned locality) {
+  if (bytes)
+    prefetches[tensor] = {bytes, locality};
+  else
+    prefetches.erase(tensor);
+}
+
 void Emitter::setValue(Value tensor, Value value) { fixed[tensor] = value; }
 
 Value Emitter::at(Value tensor, const Position &position) {
@@ -333,8 +344,21 @@ Value Emitter::at(Value tensor, const Position &position) {
           entry.mask == position.mask)
         return entry.value;
   Value value;
-  if (auto bound = memory.find(tensor); bound != memory.end()) {
+  auto kept = stored.find(tensor);
+  if (kept != stored.end() && kept->second.second) {
+    value = load(kept->second.first, position);
+  } else if (auto bound = memory.find(tensor); bound != memory.end()) {
     value = load(bound->second, position);
+    auto ahead = prefetches.find(tensor);
+    auto vector = value.getDefiningOp<LLVM::LoadOp>();
+    if (ahead != prefetches.end() && vector &&
+        isa<VectorType>(value.getType())) {
+      Value pointer = LLVM::GEPOp::create(
+          b, loc, vector.getAddr().getType(), b.getI8Type(), vector.getAddr(),
+          ArrayRef<LLVM::GEPArg>{int32_t(ahead->second.first)});
+      LLVM::Prefetch::create(b, loc, pointer, /*rw=*/0, ahead->second.second,
+                             /*cache=*/1);
+    }
   } else if (auto op = tensor.getDefiningOp<linalg::GenericOp>()) {
     unsigned r = cast<OpResult>(tensor).getResultNumber();
     Position iteration{iterationOf(op, r, position.index), position.mask};
@@ -354,6 +378,8 @@ Value Emitter::at(Value tensor, const Position &position) {
     Type type = cast<RankedTensorType>(tensor.getType()).getElementType();
     value = arith::ConstantOp::create(b, loc, b.getZeroAttr(type));
   }
+  if (kept != stored.end() && !kept->second.second)
+    store(kept->second.first, value, position);
   cache.back().push_back({tensor, position.index, position.mask, value});
   return value;
 }

@@ -109,6 +109,15 @@ public:
   void setValue(mlir::Value tensor, mlir::Value value);
   void clearValue(mlir::Value tensor) { fixed.erase(tensor); }
 
+  /// While set, `at` also writes what it computes of `tensor` to `memory`
+  /// (`reads` false), or reads it from there instead of computing it again.
+  void setStored(mlir::Value tensor, const Memory &memory, bool reads);
+  void clearStored(mlir::Value tensor) { stored.erase(tensor); }
+
+  /// Vector loads of `tensor` also fetch what lies `bytes` further on, into the
+  /// cache level `locality` says (3: L1, 2: L2); 0 bytes ends that.
+  void setPrefetch(mlir::Value tensor, int64_t bytes, unsigned locality);
+
   /// Writes `value` to a result.
   void store(const Memory &memory, mlir::Value value, const Position &position);
   mlir::Value load(const Memory &memory, const Position &position);
@@ -165,6 +174,8 @@ private:
   llvm::DenseMap<int64_t, mlir::Value> symbols;
   llvm::DenseMap<mlir::Value, Memory> memory;
   llvm::SmallVector<Memory> results;
+  llvm::DenseMap<mlir::Value, std::pair<int64_t, unsigned>> prefetches;
+  llvm::DenseMap<mlir::Value, std::pair<Memory, bool>> stored;
   llvm::DenseMap<mlir::Value, mlir::Value> fixed;
   std::vector<std::vector<Cached>> cache;
 };

@@ -62,6 +62,75 @@ void forLanes(Emitter &e, const Linear &lower, const Linear &upper,
          [&](Linear i) { body(lanes(i), e.laneMask(upper + i * -1)); });
 }
 
+/// Finds neighbouring dimensions of a result that every access keeps together,
+/// so that one loop may run over both: `joined` loses dimension d where d and
+/// d + 1 come apart. `index` are expressions over the result's dimensions.
+static void findSplits(Emitter &e, Value tensor, ArrayRef<AffineExpr> index,
+                       ArrayRef<AffineExpr> dims, llvm::SmallBitVector &joined,
+                       unsigned &fresh) {
+  auto uses = [](AffineExpr expr, unsigned dim) {
+    return expr.isFunctionOfDim(dim);
+  };
+  if (auto op = tensor.getDefiningOp<linalg::GenericOp>()) {
+    unsigned r = cast<OpResult>(tensor).getResultNumber();
+    AffineMap out = op.getMatchingIndexingMap(op.getDpsInitOperand(r));
+    SmallVector<AffineExpr> iteration(op.getNumLoops());
+    for (auto [expr, at] : llvm::zip(out.getResults(), index)) {
+      if (auto dim = dyn_cast<AffineDimExpr>(expr))
+        iteration[dim.getPosition()] = at;
+      else
+        for (unsigned d = 0; d < dims.size(); ++d)
+          if (uses(at, d)) {
+            joined.reset(d);
+            if (d)
+              joined.reset(d - 1);
+          }
+    }
+    for (AffineExpr &expr : iteration)
+      if (!expr)
+        expr = getAffineDimExpr(dims.size() + fresh++, e.b.getContext());
+    op.walk([&](linalg::IndexOp at) {
+      for (unsigned d = 0; d < dims.size(); ++d)
+        if (uses(iteration[at.getDim()], d)) {
+          joined.reset(d);
+          if (d)
+            joined.reset(d - 1);
+        }
+    });
+    for (OpOperand *operand : op.getDpsInputOperands()) {
+      SmallVector<AffineExpr> where;
+      for (AffineExpr expr : op.getMatchingIndexingMap(operand).getResults())
+        where.push_back(expr.replaceDims(iteration));
+      findSplits(e, operand->get(), where, dims, joined, fresh);
+    }
+    return;
+  }
+  SmallVector<AffineExpr> sizes = e.dims(tensor);
+  for (unsigned d = 0; d + 1 < dims.size(); ++d) {
+    bool together = false, absent = true;
+    for (unsigned p = 0; p < index.size(); ++p) {
+      bool here = uses(index[p], d) || uses(index[p], d + 1);
+      absent &= !here;
+      if (p + 1 < index.size() &&
+          index[p] == getAffineDimExpr(d, e.b.getContext()) &&
+          index[p + 1] == getAffineDimExpr(d + 1, e.b.getContext()) &&
+          graph::equal(sizes[p + 1], dims[d + 1])) {
+        together = true;
+        ++p;
+        continue;
+      }
+      if (here) {
+        together = false;
+        absent = false;
+        joined.reset(d);
+        break;
+      }
+    }
+    if (!together && !absent)
+      joined.reset(d);
+  }
+}
+
 /// Elements per workgroup: about ten microseconds of work.
 static constexpr int64_t elementsPerWorkgroup = 8192;
 
@@ -81,11 +150,34 @@ static AffineExpr emitGroup(Context &c, ArrayRef<unsigned> results,
     storeAll({});
     return one;
   }
-  unsigned lane = dims.size() - 1;
-  while (lane > 0 && graph::isConstant(dims[lane], 1))
-    --lane;
-  SmallVector<AffineExpr> outer(dims.begin(), dims.begin() + lane);
-  AffineExpr rows = product(outer, context), columns = dims[lane];
+  // Dimensions that stay together everywhere are one loop: its number stands
+  // at the last of them, the others are 0, and addresses come out the same.
+  llvm::SmallBitVector joined(dims.size(), true);
+  joined.reset(dims.size() - 1);
+  SmallVector<AffineExpr> identity;
+  for (unsigned d = 0; d < dims.size(); ++d)
+    identity.push_back(getAffineDimExpr(d, context));
+  unsigned fresh = 0;
+  for (unsigned r : results)
+    findSplits(e, e.result(r), identity, dims, joined, fresh);
+  SmallVector<AffineExpr> sizes;
+  SmallVector<unsigned> lasts;
+  for (unsigned d = 0; d < dims.size(); ++d) {
+    bool continues = d && joined.test(d - 1);
+    if (!continues && graph::isConstant(dims[d], 1) && !joined.test(d) &&
+        (d + 1 < dims.size() || !sizes.empty()))
+      continue;
+    if (continues) {
+      sizes.back() = graph::simplify(sizes.back() * dims[d]);
+      lasts.back() = d;
+    } else {
+      sizes.push_back(dims[d]);
+      lasts.push_back(d);
+    }
+  }
+  unsigned lane = lasts.back();
+  SmallVector<AffineExpr> outer(sizes.begin(), sizes.end() - 1);
+  AffineExpr rows = product(outer, context), columns = sizes.back();
 
   // A workgroup has some rows, or a piece of a long row.
   int64_t known = constantOr(columns, outer.empty() ? INT64_MAX : 1024);
@@ -100,8 +192,9 @@ static AffineExpr emitGroup(Context &c, ArrayRef<unsigned> results,
 
   bool reduces = !c.reductions.empty();
   auto row = [&](Linear o, Linear lower, Linear upper) {
-    IndexVector at = e.delinearize(o, outer);
-    at.resize(dims.size());
+    IndexVector split = e.delinearize(o, outer), at(dims.size());
+    for (unsigned i = 0; i < outer.size(); ++i)
+      at[lasts[i]] = split[i];
     forLanes(e, lower, upper, reduces ? 1 : 4, [&](Linear i, Value mask) {
       Position position{at, mask};
       position.index[lane] = i;

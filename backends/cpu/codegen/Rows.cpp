@@ -15,6 +15,8 @@
 
 #include "dialects/graph/Dims.h"
 
+#include "mlir/Dialect/Math/IR/Math.h"
+
 using namespace mlir;
 using namespace aicc::lowering;
 
@@ -48,6 +50,34 @@ static bool rowLoops(linalg::GenericOp op,
     loops = found;
   }
   return true;
+}
+
+/// An elementwise value with a transcendental function that both the last
+/// reduction and the (only) result use, element for element: softmax's
+/// exponentials. It is kept in the result's memory instead of computed twice.
+static Value sharedProducer(Emitter &e, linalg::GenericOp last) {
+  if (e.numResults() != 1)
+    return {};
+  auto final = e.result(0).getDefiningOp<linalg::GenericOp>();
+  if (!final || final.getNumReductionLoops())
+    return {};
+  for (OpOperand *operand : last.getDpsInputOperands()) {
+    auto producer = operand->get().getDefiningOp<linalg::GenericOp>();
+    if (!producer || producer.getNumReductionLoops() ||
+        operand->get().getType() != e.result(0).getType() ||
+        e.dims(operand->get()) != e.resultMemory(0).dims)
+      continue;
+    bool costly = llvm::any_of(*producer.getBlock(), [](Operation &op) {
+      return isa<math::ExpOp, math::LogOp, math::PowFOp, math::ErfOp>(op);
+    });
+    for (OpOperand *use : final.getDpsInputOperands())
+      if (costly && use->get() == operand->get() &&
+          final.getMatchingIndexingMap(use).isIdentity() &&
+          final.getMatchingIndexingMap(final.getDpsInitOperand(0))
+              .isIdentity())
+        return operand->get();
+  }
+  return {};
 }
 
 bool emitRows(Context &c) {
@@ -136,10 +166,13 @@ bool emitRows(Context &c) {
   Linear upper = lower + Linear(rowsEach);
   if (!rowCount.isConstant() || rowCount.constant % rowsEach)
     upper = Linear::of(e.minimum(upper, rowCount));
+  Value shared = sharedProducer(e, c.reductions.back());
   e.loop(lower, upper, 1, [&](Linear row) {
     IndexVector at = e.delinearize(row, rowSizes);
     for (linalg::GenericOp op : c.reductions) {
       Emitter::Scope scope(e);
+      if (shared && op == c.reductions.back())
+        e.setStored(shared, e.resultMemory(0), /*reads=*/false);
       SmallVector<unsigned> parallel;
       op.getParallelDims(parallel);
       Position position;
@@ -148,6 +181,8 @@ bool emitRows(Context &c) {
         position.index[loop] = value;
       e.setValue(op.getResult(0), e.reduceLanes(op, position, 4));
     }
+    if (shared)
+      e.setStored(shared, e.resultMemory(0), /*reads=*/true);
     for (unsigned r = 0; r < e.numResults(); ++r) {
       Memory &memory = e.resultMemory(r);
       Position position;
@@ -187,6 +222,8 @@ bool emitRows(Context &c) {
     }
     for (linalg::GenericOp op : c.reductions)
       e.clearValue(op.getResult(0));
+    if (shared)
+      e.clearStored(shared);
   });
   return true;
 }

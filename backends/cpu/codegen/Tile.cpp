@@ -441,6 +441,22 @@ void TileEmitter::emit() {
       panelsEach = std::clamp<int64_t>(
           workPerWorkgroup / (perStrip * stripsEach * outerEach), 1, numPanels);
   }
+  // Weights stream from memory: the first reader of a panel fetches the next
+  // one into L2; with a single strip there is no time for that, and what comes
+  // in 4 KiB goes to L1.
+  for (OpOperand *operand : form.op.getDpsInputOperands()) {
+    auto map = form.op.getMatchingIndexingMap(operand);
+    bool moves = moveOf(e, operand->get(), map.getResults(), form.lane) == 1;
+    bool stays = !form.row || moveOf(e, operand->get(), map.getResults(),
+                                     *form.row) == 0;
+    if (!isContraction(form.op) || !moves || !stays)
+      continue;
+    int64_t bytes = depth * panelLanes * 4;
+    if (numStrips * numOuter > 1 && bytes < (1 << 20))
+      e.setPrefetch(operand->get(), bytes, 2);
+    else
+      e.setPrefetch(operand->get(), 4096, 3);
+  }
   AffineExpr stripBlocks = graph::simplify(stripCount.ceilDiv(stripsEach));
   AffineExpr outerBlocks = graph::simplify(outerCount.ceilDiv(outerEach));
   AffineExpr panelBlocks = graph::simplify(panels.ceilDiv(panelsEach));
