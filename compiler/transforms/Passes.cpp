@@ -1,0 +1,22 @@
+//===- Passes.cpp - registration ------------------------------------------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/transforms/Passes.h"
+
+#include "mlir/Pass/PassRegistry.h"
+
+void aicc::transforms::registerPasses() {
+  mlir::registerPass([] { return createFoldConstantsPass(); });
+  mlir::registerPass(createSimplifyAlgebraPass);
+  mlir::registerPass(createFoldScalesPass);
+  mlir::registerPass(createChooseLayoutPass);
+  mlir::registerPass(createSinkTransposesPass);
+  mlir::registerPass(createExpandConvolutionsPass);
+  mlir::registerPass(createCollapseProductsPass);
+  mlir::registerPass(createSinkReshapesPass);
+  mlir::registerPass([] { return createPackWeightsPass(); });
+}

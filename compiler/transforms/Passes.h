@@ -1,0 +1,52 @@
+//===- Passes.h - graph to graph passes, and outlining ----------*- C++ -*-===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef AICC_COMPILER_TRANSFORMS_PASSES_H
+#define AICC_COMPILER_TRANSFORMS_PASSES_H
+
+#include "mlir/Pass/Pass.h"
+
+namespace aicc::transforms {
+
+//===----------------------------------------------------------------------===//
+// Stage simplify: true for every target
+//===----------------------------------------------------------------------===//
+
+/// Evaluates operators on constants where the result is small or not larger
+/// than the operands; with `all`, whatever the size (the preparation of
+/// weights at compile time).
+std::unique_ptr<mlir::Pass> createFoldConstantsPass(bool all = false);
+/// x * 1, x + 0, elementwise operators on broadcasts, casts of casts, ….
+std::unique_ptr<mlir::Pass> createSimplifyAlgebraPass();
+/// Multiplies the constant scale of a channel into the weights before it.
+std::unique_ptr<mlir::Pass> createFoldScalesPass();
+
+//===----------------------------------------------------------------------===//
+// Stage kernels: by the target's record
+//===----------------------------------------------------------------------===//
+
+/// Convolutions, pooling and resampling on [N, spatial, C].
+std::unique_ptr<mlir::Pass> createChooseLayoutPass();
+/// Moves transposes toward the results, where they meet and cancel.
+std::unique_ptr<mlir::Pass> createSinkTransposesPass();
+/// The padding of convolutions becomes graph.pad; 1x1 convolutions, products.
+std::unique_ptr<mlir::Pass> createExpandConvolutionsPass();
+/// Products with a matrix get the form [M, K] x [K, N].
+std::unique_ptr<mlir::Pass> createCollapseProductsPass();
+/// Moves reshapes toward the results, out of the way of fusion.
+std::unique_ptr<mlir::Pass> createSinkReshapesPass();
+/// Constant weights of products and convolutions as panels of `panel` columns.
+std::unique_ptr<mlir::Pass> createPackWeightsPass(unsigned panel = 0);
+/// Groups operators into kernels and writes the program that launches them.
+std::unique_ptr<mlir::Pass> createOutlineKernelsPass();
+
+/// Registers every pass of this folder under its own flag.
+void registerPasses();
+
+} // namespace aicc::transforms
+
+#endif // AICC_COMPILER_TRANSFORMS_PASSES_H
