@@ -97,7 +97,10 @@ static AffineExpr emitFunction(exec::KernelOp kernel,
   Emitter emitter(kernel, b, widthOf(record), pointers, symbols);
   Context context{
       emitter, record, Linear::of(workgroup), reductionsOf(kernel), {}};
-  if (context.reductions.empty() || (!emitTile(context) && !emitRows(context)))
+  bool done = context.reductions.empty()
+                  ? emitTransposed(context)
+                  : emitTile(context) || emitRows(context);
+  if (!done)
     emitPointwise(context);
   func::ReturnOp::create(b, loc);
   return context.grid;

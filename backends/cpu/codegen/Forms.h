@@ -29,6 +29,9 @@ void emitPointwise(Context &context);
 /// One reduction with vectors along one parallel loop and a register tile over
 /// another; false (nothing emitted) if the kernel is not of this form.
 bool emitTile(Context &context);
+/// Elementwise, with one operand that is contiguous along another dimension
+/// than the result; false if not of this form.
+bool emitTransposed(Context &context);
 /// Reductions along the lanes, row by row; false if not of this form.
 bool emitRows(Context &context);
 

@@ -73,8 +73,7 @@ static Value sharedProducer(Emitter &e, linalg::GenericOp last) {
     for (OpOperand *use : final.getDpsInputOperands())
       if (costly && use->get() == operand->get() &&
           final.getMatchingIndexingMap(use).isIdentity() &&
-          final.getMatchingIndexingMap(final.getDpsInitOperand(0))
-              .isIdentity())
+          final.getMatchingIndexingMap(final.getDpsInitOperand(0)).isIdentity())
         return operand->get();
   }
   return {};

@@ -447,8 +447,8 @@ void TileEmitter::emit() {
   for (OpOperand *operand : form.op.getDpsInputOperands()) {
     auto map = form.op.getMatchingIndexingMap(operand);
     bool moves = moveOf(e, operand->get(), map.getResults(), form.lane) == 1;
-    bool stays = !form.row || moveOf(e, operand->get(), map.getResults(),
-                                     *form.row) == 0;
+    bool stays = !form.row ||
+                 moveOf(e, operand->get(), map.getResults(), *form.row) == 0;
     if (!isContraction(form.op) || !moves || !stays)
       continue;
     int64_t bytes = depth * panelLanes * 4;
