@@ -17,7 +17,8 @@ endif()
 add_compile_options(-Wall -Wextra -Wno-unused-parameter
   $<$<COMPILE_LANGUAGE:CXX>:-Wnon-virtual-dtor>)
 if(AICC_SANITIZE)
-  add_compile_options(-fsanitize=${AICC_SANITIZE} -fno-omit-frame-pointer -g)
+  add_compile_options(-fsanitize=${AICC_SANITIZE} -fno-sanitize-recover=all
+    -fno-omit-frame-pointer -g)
   add_link_options(-fsanitize=${AICC_SANITIZE})
 endif()
 

@@ -31,6 +31,21 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+// The pool's library isn't instrumented, so the thread sanitizer has to be told
+// that a task begins after its launch and the launch ends after its tasks.
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+extern "C" void __tsan_acquire(void *address);
+extern "C" void __tsan_release(void *address);
+#define AICC_TSAN_ACQUIRE(address) __tsan_acquire(address)
+#define AICC_TSAN_RELEASE(address) __tsan_release(address)
+#endif
+#endif
+#ifndef AICC_TSAN_ACQUIRE
+#define AICC_TSAN_ACQUIRE(address)
+#define AICC_TSAN_RELEASE(address)
+#endif
+
 using namespace aicc::cpu;
 
 namespace {
@@ -333,6 +348,12 @@ void runRange(void *context, size_t begin, size_t count) {
   }
 }
 
+void runTask(void *context, size_t begin, size_t count) {
+  AICC_TSAN_ACQUIRE(context);
+  runRange(context, begin, count);
+  AICC_TSAN_RELEASE(context);
+}
+
 int run(aicc_driver_stream *stream, const aicc_launch &launch) {
   const uint64_t plane = uint64_t(launch.grid[0]) * launch.grid[1];
   uint64_t total;
@@ -353,8 +374,10 @@ int run(aicc_driver_stream *stream, const aicc_launch &launch) {
     // to balance threads of unequal speed.
     const size_t piece =
         std::max<uint64_t>(1, total / (stream->threads * uint64_t(16)));
-    pthreadpool_parallelize_1d_tile_1d(stream->pool->handle, runRange, &work,
+    AICC_TSAN_RELEASE(&work);
+    pthreadpool_parallelize_1d_tile_1d(stream->pool->handle, runTask, &work,
                                        total, piece, 0);
+    AICC_TSAN_ACQUIRE(&work);
   }
   if (work.outOfMemory.load(std::memory_order_relaxed))
     return fail(AICC_OUT_OF_MEMORY, "no memory for " +
