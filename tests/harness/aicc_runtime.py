@@ -14,6 +14,12 @@ from aicc_testing import BUILD
 # aicc_type in runtime/include/aicc/runtime.h.
 TYPES = {1: "bool", 2: "int8", 3: "uint8", 4: "int16", 5: "uint16", 6: "int32", 7: "uint32", 8: "int64", 9: "uint64",
          10: "float16", 12: "float32", 13: "float64"}
+try:
+    import ml_dtypes
+
+    TYPES[11] = ml_dtypes.bfloat16
+except ImportError:
+    pass
 CODES = {numpy.dtype(name): code for code, name in TYPES.items()}
 
 
@@ -87,7 +93,7 @@ class Session:
             _check(2)
         options = SessionOptions(ctypes.sizeof(SessionOptions), threads, None)
         _check(api.aicc_session_create(self.package, found, byref(options), byref(self.session)))
-        self.kept = None
+        self.kept, self.in_tensors, self.out_tensors = None, (), ()
 
     def _ports(self, count, get):
         names = []
@@ -109,7 +115,15 @@ class Session:
     def bind(self, arrays):
         """Prepares for run(): inputs without a copy, outputs as a first run makes them."""
         api = library()
-        self.kept = [numpy.ascontiguousarray(arrays[name]) for name in self.inputs]
+        missing = [name for name in self.inputs if name not in arrays]
+        if missing:
+            raise Error(f"no input '{missing[0]}'")
+        # Not ascontiguousarray: that gives a scalar a dimension.
+        self.kept = [numpy.array(arrays[name], order="C", copy=None) for name in self.inputs]
+        for name, array in zip(self.inputs, self.kept):
+            if array.dtype not in CODES:
+                raise Error(f"input '{name}' has type {array.dtype}, which the runtime doesn't know")
+        self._release_tensors()
         self.in_tensors = (c_void_p * len(self.kept))()
         for k, array in enumerate(self.kept):
             tensor = c_void_p()
@@ -134,9 +148,13 @@ class Session:
             found[name] = numpy.frombuffer(data, TYPES[api.aicc_tensor_type(tensor)]).reshape(shape)
         return found
 
+    def _release_tensors(self):
+        for tensor in [*self.in_tensors, *self.out_tensors]:
+            library().aicc_tensor_release(tensor)
+        self.in_tensors = self.out_tensors = ()
+
     def close(self):
         api = library()
-        for tensor in [*getattr(self, "in_tensors", ()), *getattr(self, "out_tensors", ())]:
-            api.aicc_tensor_release(tensor)
+        self._release_tensors()
         api.aicc_session_release(self.session)
         api.aicc_package_release(self.package)
