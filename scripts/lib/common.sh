@@ -53,6 +53,25 @@ install_packages() {
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
+# The requirements of a file that the environment doesn't have yet.
+missing_python() {
+  "$PYTHON" - "$1" <<'END'
+import importlib.metadata, sys
+missing = []
+for line in open(sys.argv[1]):
+    name, _, version = line.strip().partition("==")
+    if not name or name.startswith("#"):
+        continue
+    try:
+        if importlib.metadata.version(name) == version:
+            continue
+    except importlib.metadata.PackageNotFoundError:
+        pass
+    missing.append(f"{name} {version}")
+print(", ".join(missing) or "none is missing")
+END
+}
+
 # install_python FILE...: the pinned packages of requirement files into $VENV.
 # The files list whole closures, so that nothing has to be resolved.
 install_python() {
@@ -64,7 +83,7 @@ install_python() {
   for file in "$@"; do
     stamp=$VENV/.installed-$(echo "${file#"$ROOT"/}" | tr / -)
     cmp -s "$file" "$stamp" && continue
-    say "installing Python packages: $(grep -v -e '^#' -e '^$' "$file" | tr '\n' ' ')"
+    say "installing Python packages: $(missing_python "$file")"
     "$PYTHON" -m pip install --quiet --disable-pip-version-check --no-deps -r "$file" ||
       die "pip could not install the packages of ${file#"$ROOT"/}"
     if grep -q '^torch==' "$file"; then
