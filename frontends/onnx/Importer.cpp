@@ -1,0 +1,514 @@
+//===- Importer.cpp - from a parsed model to a module ---------------------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "frontends/onnx/Importer.h"
+#include "dialects/graph/Graph.h"
+#include "dialects/graph/Names.h"
+#include "frontends/onnx/Node.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Verifier.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir;
+using namespace aicc::onnx;
+using llvm::StringRef;
+using llvm::Twine;
+
+StringRef aicc::onnx::normalDomain(StringRef domain) {
+  return domain == "ai.onnx" ? StringRef() : domain;
+}
+
+Importer::Importer(MLIRContext *context, std::shared_ptr<Model> model,
+                   const ImportOptions &options)
+    : context(context), options(options), model(std::move(model)),
+      symbols(context), builder(context) {
+  context->loadDialect<graph::GraphDialect, func::FuncDialect>();
+}
+
+LogicalResult Importer::fail(const Twine &message) {
+  if (error_.empty())
+    error_ = message.str();
+  // Names in messages come from the model: keep them to one line.
+  for (char &c : error_)
+    if (static_cast<unsigned char>(c) < ' ')
+      c = ' ';
+  return failure();
+}
+
+Tensor *Importer::newTensor(StringRef name, Location loc) {
+  return &tensors_.emplace_back(Tensor{name.str(), loc, {}, {}});
+}
+
+void Importer::unsupported(StringRef domain, StringRef op, int64_t version,
+                           StringRef node, StringRef reason) {
+  std::string key =
+      ((domain.empty() ? StringRef("ai.onnx") : domain) + "." + op +
+       " (opset " + Twine(version) + ")" +
+       (reason.empty() ? Twine() : Twine(" with ") + reason))
+          .str();
+  unsupported_[key].push_back(node.str());
+}
+
+static std::map<std::string, int64_t> opsetMap(
+    const google::protobuf::RepeatedPtrField<proto::OperatorSetIdProto> &list) {
+  std::map<std::string, int64_t> opsets;
+  for (const auto &opset : list) {
+    int64_t &version = opsets[normalDomain(opset.domain()).str()];
+    version = std::max(version, opset.version());
+  }
+  return opsets;
+}
+
+std::string aicc::onnx::functionKey(StringRef domain, StringRef name,
+                                    StringRef overload) {
+  return (normalDomain(domain) + Twine('\1') + name + Twine('\1') + overload)
+      .str();
+}
+
+bool Importer::readOpsets(std::map<std::string, int64_t> &opsets) {
+  auto it = opsets.find("");
+  if (it == opsets.end())
+    return true;
+  if (it->second < 1 || it->second > newestOpset)
+    return llvm::succeeded(
+        fail("the model needs opset " + Twine(it->second) +
+             " of ai.onnx, expected 1 to " + Twine(newestOpset)));
+  return true;
+}
+
+bool Importer::indexFunctions() {
+  opsets_ = opsetMap(model->proto.opset_import());
+  // Before IR version 3 there were no opset imports: everything is version 1.
+  if (opsets_.empty() && model->proto.ir_version() < 3)
+    opsets_[""] = 1;
+  if (opsets_.empty()) {
+    (void)fail("the model imports no operator set");
+    return false;
+  }
+  if (!readOpsets(opsets_))
+    return false;
+  for (const auto &function : model->proto.functions()) {
+    auto [it, fresh] = functions_.try_emplace(
+        functionKey(function.domain(), function.name(), function.overload()),
+        Function{&function, opsetMap(function.opset_import())});
+    if (!fresh) {
+      (void)fail("function \"" + Twine(function.name()) + "\" of domain \"" +
+                 function.domain() + "\" is defined twice");
+      return false;
+    }
+    if (!readOpsets(it->second.opsets))
+      return false;
+  }
+  return true;
+}
+
+AffineExpr Importer::parseDimension(StringRef text) const {
+  struct Parser {
+    const Importer &self;
+    StringRef rest;
+    int depth = 0;
+    void skip() { rest = rest.ltrim(); }
+    AffineExpr primary() {
+      skip();
+      if (++depth > 32)
+        return {};
+      AffineExpr result;
+      if (rest.consume_front("(")) {
+        result = sum();
+        skip();
+        if (!rest.consume_front(")"))
+          result = {};
+      } else if (!rest.empty() && llvm::isDigit(rest[0])) {
+        int64_t value;
+        if (!rest.consumeInteger(10, value) && value <= INT32_MAX)
+          result = getAffineConstantExpr(value, self.context);
+      } else {
+        StringRef name = rest.take_while([](char c) {
+          return llvm::isAlnum(c) || c == '_' || c == '.';
+        });
+        rest = rest.drop_front(name.size());
+        if (auto symbol = self.symbols.find(name))
+          result = getAffineSymbolExpr(*symbol, self.context);
+      }
+      --depth;
+      return result;
+    }
+    AffineExpr product() {
+      AffineExpr result = primary();
+      for (skip(); result; skip()) {
+        bool floor = rest.consume_front("//");
+        if (!floor && !rest.consume_front("*"))
+          break;
+        AffineExpr factor = primary();
+        if (!factor || (floor && graph::constantOf(factor).value_or(0) <= 0))
+          return {};
+        result = floor ? result.floorDiv(factor) : result * factor;
+      }
+      return result;
+    }
+    AffineExpr sum() {
+      AffineExpr result = product();
+      for (skip(); result; skip()) {
+        bool minus = rest.consume_front("-");
+        if (!minus && !rest.consume_front("+"))
+          break;
+        AffineExpr term = product();
+        if (!term)
+          return {};
+        result = minus ? result - term : result + term;
+      }
+      return result;
+    }
+  };
+  constexpr size_t longest = 256;
+  if (text.size() > longest)
+    return {};
+  Parser parser{*this, text};
+  AffineExpr expr = parser.sum();
+  parser.skip();
+  return parser.rest.empty() ? expr : AffineExpr();
+}
+
+LogicalResult Importer::declareInputs() {
+  const proto::GraphProto &graph = model->proto.graph();
+  for (const auto &tensor : graph.initializer())
+    initialized_.insert(tensor.name());
+  for (const auto &tensor : graph.sparse_initializer())
+    initialized_.insert(tensor.values().name());
+
+  std::set<std::string> names;
+  std::vector<std::pair<size_t, size_t>> composite;
+  for (const auto &info : graph.input()) {
+    if (initialized_.count(info.name()))
+      continue;
+    if (info.name().empty())
+      return fail("an input of the graph has no name");
+    std::string name = "input \"" + info.name() + "\"";
+    if (!names.insert(info.name()).second)
+      return fail(name + " is defined twice");
+    if (!info.type().has_tensor_type())
+      return fail(name + " is not a tensor, which is not supported");
+    const auto &type = info.type().tensor_type();
+    Type element = elementType(context, type.elem_type());
+    if (!element)
+      return fail(name + " has element type " +
+                  dataTypeName(type.elem_type()) +
+                  ", which is not supported");
+    if (!type.has_shape())
+      return fail(name + " has no rank, expected dimensions");
+    if (type.shape().dim_size() > 64)
+      return fail(name + " has " + Twine(type.shape().dim_size()) +
+                  " dimensions, expected at most 64");
+    Input input{&info, element, {}};
+    for (const auto &dim : type.shape().dim()) {
+      if (dim.has_dim_value() && dim.dim_value() < 0 && dim.dim_value() != -1)
+        return fail(name + " has dimension " + Twine(dim.dim_value()) +
+                    ", expected at least 0");
+      // Some exporters write -1 for an unknown size.
+      if (dim.has_dim_value() && dim.dim_value() >= 0) {
+        input.dims.push_back(
+            getAffineConstantExpr(dim.dim_value(), context));
+        continue;
+      }
+      std::string symbol = dim.dim_param();
+      if (symbol.empty())
+        symbol =
+            info.name() + "_dim" + std::to_string(input.dims.size());
+      // "past + 1" is an expression if "past" is a dimension elsewhere.
+      if (StringRef(symbol).find_first_of("+-*/()") != StringRef::npos) {
+        composite.push_back({inputs_.size(), input.dims.size()});
+        input.dims.push_back({});
+        continue;
+      }
+      input.dims.push_back(
+          getAffineSymbolExpr(symbols.declare(symbol), context));
+    }
+    inputs_.push_back(std::move(input));
+  }
+  for (auto [i, d] : composite) {
+    StringRef text =
+        inputs_[i].info->type().tensor_type().shape().dim(d).dim_param();
+    AffineExpr expr = parseDimension(text);
+    inputs_[i].dims[d] =
+        expr ? expr : getAffineSymbolExpr(symbols.declare(text), context);
+  }
+  for (const auto &[name, value] : options.dimOverrides) {
+    auto symbol = symbols.find(name);
+    if (!symbol)
+      return fail("no input has a dimension \"" + Twine(name) + "\" to fix");
+    if (value < 0)
+      return fail("dimension \"" + Twine(name) + "\" is fixed to " +
+                  Twine(value) + ", expected at least 0");
+    symbols.substitute(*symbol, getAffineConstantExpr(value, context));
+  }
+  return success();
+}
+
+LogicalResult Importer::addInitializers(const proto::GraphProto &graph,
+                                        Scope &scope) {
+  std::string error;
+  auto define = [&](const proto::TensorProto &tensor) -> LogicalResult {
+    if (tensor.name().empty())
+      return fail("an initializer has no name");
+    if (!checkTensor(tensor, options.maxElements, error))
+      return fail(error);
+    Type element = elementType(context, tensor.data_type());
+    if (!element)
+      return fail("initializer \"" + Twine(tensor.name()) +
+                  "\" has element type " + dataTypeName(tensor.data_type()) +
+                  ", which is not supported");
+    Location loc = NameLoc::get(
+        builder.getStringAttr(scope.prefix + tensor.name()));
+    Tensor *value = newTensor(scope.prefix + tensor.name(), loc);
+    value->element = element;
+    for (int64_t dim : tensor.dims())
+      value->dims.push_back(getAffineConstantExpr(dim, context));
+    value->payload = &tensor;
+    if (!scope.values.try_emplace(tensor.name(), value).second)
+      return fail("initializer \"" + Twine(tensor.name()) +
+                  "\" is defined twice");
+    return success();
+  };
+  for (const auto &tensor : graph.initializer())
+    if (llvm::failed(define(tensor)))
+      return failure();
+  for (const auto &sparse : graph.sparse_initializer()) {
+    const proto::TensorProto *dense = densify_[&sparse];
+    if (!dense)
+      dense = densify(*model, sparse, options.maxElements, error);
+    if (!dense)
+      return fail(error);
+    densify_[&sparse] = dense;
+    if (llvm::failed(define(*dense)))
+      return failure();
+  }
+  return success();
+}
+
+Value Importer::materialize(Tensor &tensor) {
+  if (tensor.value || failed() || tensor.poisoned)
+    return tensor.value;
+  OpBuilder::InsertionGuard guard(builder);
+  if (lastConstant_)
+    builder.setInsertionPointAfter(lastConstant_);
+  else
+    builder.setInsertionPointToStart(entry_);
+  if (tensor.payload) {
+    ElementsAttr &attribute = attributes_[tensor.payload];
+    std::string error;
+    if (!attribute)
+      attribute =
+          toAttribute(context, model, *tensor.payload, tensor.name, error);
+    if (!attribute) {
+      (void)fail(error);
+      return {};
+    }
+    tensor.value = graph::ConstantOp::create(builder, tensor.loc, attribute);
+    lastConstant_ = tensor.value.getDefiningOp();
+    return tensor.value;
+  }
+  const Known &known = *tensor.known;
+  auto type = RankedTensorType::get(known.shape, known.element);
+  bool constant = true, whole = true;
+  for (const Scalar &scalar : known.values) {
+    constant &= !scalar.expr || scalar.constant();
+    whole &= bool(scalar.expr);
+  }
+  if (constant && whole) {
+    SmallVector<int64_t> values;
+    for (const Scalar &scalar : known.values)
+      values.push_back(*scalar.constant());
+    tensor.value = graph::ConstantOp::create(builder, tensor.loc,
+                                             smallConstant(type, values));
+  } else if (constant) {
+    SmallVector<double> values;
+    for (const Scalar &scalar : known.values)
+      values.push_back(scalar.expr ? double(*scalar.constant())
+                                   : scalar.number);
+    tensor.value = graph::ConstantOp::create(builder, tensor.loc,
+                                             smallConstant(type, values));
+  } else {
+    if (!whole || known.element.isInteger(1)) {
+      (void)fail("value \"" + Twine(tensor.name) +
+                 "\" mixes sizes and fractions, which is not supported");
+      return {};
+    }
+    SmallVector<AffineExpr> exprs;
+    for (const Scalar &scalar : known.values)
+      exprs.push_back(scalar.expr);
+    Type integer = isa<FloatType>(known.element) ? builder.getI64Type()
+                                                 : known.element;
+    auto flat = RankedTensorType::get(int64_t(exprs.size()), integer);
+    Value value = graph::DimensionsOp::create(
+        builder, tensor.loc, flat,
+        AffineMapAttr::get(graph::makeMap(exprs, context)));
+    if (integer != known.element)
+      value = graph::CastOp::create(
+          builder, tensor.loc,
+          graph::withElement(flat, known.element), value);
+    if (known.shape.size() != 1)
+      value = graph::ReshapeOp::create(builder, tensor.loc, type, value);
+    tensor.value = value;
+  }
+  lastConstant_ = tensor.value.getDefiningOp();
+  return tensor.value;
+}
+
+bool Importer::requireEqual(AffineExpr a, AffineExpr b) {
+  if (!a || !b)
+    return false;
+  if (graph::equal(a, b))
+    return true;
+  if (!symbols.unify(a, b))
+    return false;
+  restart_ = true;
+  return true;
+}
+
+void Importer::assumeAtMost(AffineExpr a, AffineExpr b) {
+  auto limit = std::make_pair(graph::simplify(a), graph::simplify(b));
+  if (!llvm::is_contained(limits_, limit))
+    limits_.push_back(limit);
+}
+
+OwningOpRef<ModuleOp> Importer::attempt() {
+  tensors_.clear();
+  limits_.clear();
+  unsupported_.clear();
+  callStack_.clear();
+  nodeCount_ = 0;
+  depth_ = 0;
+  restart_ = false;
+  lastConstant_ = nullptr;
+  symbols.finish();
+
+  OwningOpRef<ModuleOp> module =
+      ModuleOp::create(builder.getUnknownLoc());
+  Scope scope;
+  scope.opsets = &opsets_;
+  SmallVector<Type> argumentTypes;
+  SmallVector<Location> argumentLocs;
+  for (const Input &input : inputs_) {
+    Location loc = NameLoc::get(builder.getStringAttr(input.info->name()));
+    Tensor *tensor = newTensor(input.info->name(), loc);
+    tensor->element = input.element;
+    int64_t count = 1;
+    for (AffineExpr dim : input.dims) {
+      tensor->dims.push_back(symbols.resolve(dim));
+      int64_t size =
+          std::max<int64_t>(1, graph::constantOf(tensor->dims.back())
+                                   .value_or(1));
+      if (llvm::MulOverflow(count, size, count) ||
+          count > options.maxElements) {
+        (void)fail("input \"" + Twine(input.info->name()) +
+                   "\" has too many elements, expected at most " +
+                   Twine(options.maxElements));
+        return {};
+      }
+    }
+    scope.values[input.info->name()] = tensor;
+    argumentTypes.push_back(graph::makeType(tensor->dims, input.element));
+    argumentLocs.push_back(loc);
+  }
+  builder.setInsertionPointToEnd(module->getBody());
+  auto function = func::FuncOp::create(
+      builder, builder.getUnknownLoc(), "main",
+      builder.getFunctionType(argumentTypes, {}));
+  entry_ = builder.createBlock(&function.getBody(), {}, argumentTypes,
+                               argumentLocs);
+  for (auto [i, input] : llvm::enumerate(inputs_)) {
+    scope.values[input.info->name()]->value = entry_->getArgument(i);
+    function.setArgAttr(i, "graph.name",
+                        builder.getStringAttr(input.info->name()));
+  }
+  SmallVector<Tensor *> outputs;
+  if (llvm::failed(importGraph(model->proto.graph(), scope, outputs)))
+    return {};
+  if (!unsupported_.empty()) {
+    std::string text =
+        "unsupported operator" +
+        std::string(unsupported_.size() > 1 ? "s: " : ": ");
+    bool first = true;
+    for (const auto &[what, nodes] : unsupported_) {
+      text += (first ? "" : "; ") + what + " at ";
+      first = false;
+      constexpr size_t shown = 8;
+      for (size_t i = 0; i < std::min(nodes.size(), shown); ++i)
+        text += (i ? ", \"" : "\"") + nodes[i] + "\"";
+      if (nodes.size() > shown)
+        text += " and " + std::to_string(nodes.size() - shown) + " more";
+    }
+    (void)fail(text);
+    return {};
+  }
+  SmallVector<Value> results;
+  SmallVector<Type> resultTypes;
+  for (Tensor *tensor : outputs) {
+    Value value = materialize(*tensor);
+    if (!value)
+      return {};
+    results.push_back(value);
+    resultTypes.push_back(value.getType());
+  }
+  func::ReturnOp::create(builder, builder.getUnknownLoc(), results);
+  function.setFunctionType(
+      builder.getFunctionType(argumentTypes, resultTypes));
+  SmallVector<Attribute> resultAttrs;
+  for (const auto &output : model->proto.graph().output())
+    resultAttrs.push_back(builder.getDictionaryAttr(builder.getNamedAttr(
+        "graph.name", builder.getStringAttr(output.name()))));
+  function.setAllResultAttrs(resultAttrs);
+
+  SmallVector<Attribute> names;
+  for (const std::string &name : symbols.names())
+    names.push_back(builder.getStringAttr(name));
+  (*module)->setAttr(graph::symbolsAttrName, builder.getArrayAttr(names));
+  SmallVector<Attribute> limits;
+  for (auto [a, b] : limits_)
+    limits.push_back(
+        AffineMapAttr::get(graph::makeMap(Dims{a, b}, context)));
+  if (!limits.empty())
+    (*module)->setAttr("graph.limits", builder.getArrayAttr(limits));
+  return module;
+}
+
+OwningOpRef<ModuleOp> Importer::run(std::string &error) {
+  OwningOpRef<ModuleOp> module;
+  if (indexFunctions() && llvm::succeeded(declareInputs())) {
+    // Each new attempt has one symbol less.
+    for (size_t tries = symbols.size() + 1; tries > 0; --tries) {
+      module = attempt();
+      if (!restart_ || !error_.empty())
+        break;
+      module = {};
+    }
+  }
+  if (!module) {
+    error = error_.empty() ? "the model cannot be imported" : error_;
+    return {};
+  }
+  // What the verifier finds is a mistake in a model that no check above knows.
+  std::string found;
+  ScopedDiagnosticHandler handler(context, [&](Diagnostic &diagnostic) {
+    if (found.empty()) {
+      StringRef node = graph::nodeName(diagnostic.getLocation());
+      if (!node.empty())
+        found = "node \"" + node.str() + "\": ";
+      found += diagnostic.str();
+    }
+    return success();
+  });
+  if (llvm::failed(verify(*module))) {
+    error = found;
+    for (char &c : error)
+      if (static_cast<unsigned char>(c) < ' ')
+        c = ' ';
+    return {};
+  }
+  return module;
+}

@@ -1,0 +1,228 @@
+//===- Importer.h - the state of one import ---------------------*- C++ -*-===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Private to the front end. An import walks the graph once; when it learns
+// that two dimensions must be equal it records that and starts over, so that
+// every type is built with the final symbols. One thread.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef AICC_FRONTENDS_ONNX_IMPORTER_H
+#define AICC_FRONTENDS_ONNX_IMPORTER_H
+
+#include "dialects/graph/Dims.h"
+#include "frontends/onnx/Import.h"
+#include "frontends/onnx/Model.h"
+#include "frontends/onnx/Tensors.h"
+
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/StringMap.h"
+
+#include <deque>
+#include <map>
+#include <set>
+
+namespace aicc::onnx {
+
+using Dims = llvm::SmallVector<mlir::AffineExpr>;
+
+/// One element of a tensor whose contents are known while importing: an
+/// integer expression over the symbols, or (floats only) a number.
+struct Scalar {
+  mlir::AffineExpr expr;
+  double number = 0;
+
+  std::optional<int64_t> constant() const { return graph::constantOf(expr); }
+};
+
+/// A small tensor whose contents are known while importing.
+struct Known {
+  mlir::Type element;
+  llvm::SmallVector<int64_t> shape;
+  llvm::SmallVector<Scalar> values;
+};
+
+/// A value of the model.
+struct Tensor {
+  std::string name;
+  mlir::Location loc;
+  mlir::Type element;
+  Dims dims;
+  /// Null until somebody needs the value as an operand.
+  mlir::Value value = {};
+  /// Where it comes from if it is a constant of the model.
+  const proto::TensorProto *payload = nullptr;
+  std::optional<Known> known = {};
+  bool triedKnown = false;
+  /// Depends on an unsupported operator, so nothing is known about it.
+  bool poisoned = false;
+
+  int64_t rank() const { return dims.size(); }
+};
+
+/// Values and meaning of names in a graph, a subgraph or a function's body.
+struct Scope {
+  /// The scope whose values are visible here too; null for a function.
+  Scope *parent = nullptr;
+  llvm::StringMap<Tensor *> values;
+  /// Version of each imported domain.
+  const std::map<std::string, int64_t> *opsets = nullptr;
+  /// A function's attributes, as given by the call.
+  const std::map<std::string, const proto::AttributeProto *> *attributes =
+      nullptr;
+  /// Put before the names of nodes and values inside functions.
+  std::string prefix;
+};
+
+/// Dimensions of the inputs that are not numbers.
+class Symbols {
+public:
+  explicit Symbols(mlir::MLIRContext *context) : context_(context) {}
+
+  /// The number of a name as written in the model, before substitution.
+  unsigned declare(llvm::StringRef name);
+  std::optional<unsigned> find(llvm::StringRef name) const;
+  /// Fixes a symbol; `value` counts symbols before substitution.
+  void substitute(unsigned symbol, mlir::AffineExpr value);
+  /// Numbers the symbols that are left. Call after declaring, before `resolve`.
+  void finish();
+  /// The expression over the final symbols.
+  mlir::AffineExpr resolve(mlir::AffineExpr declared) const;
+  /// Tries to make two final expressions equal by fixing a symbol.
+  bool unify(mlir::AffineExpr a, mlir::AffineExpr b);
+
+  size_t size() const { return declared_.size(); }
+  /// Names of the final symbols.
+  const std::vector<std::string> &names() const { return finalNames_; }
+  std::string print(mlir::AffineExpr final) const;
+
+private:
+  mlir::AffineExpr toDeclared(mlir::AffineExpr final) const;
+
+  mlir::MLIRContext *context_;
+  std::vector<std::string> declared_;
+  std::map<unsigned, mlir::AffineExpr> substitutions_;
+  Dims finals_;
+  std::vector<std::string> finalNames_;
+  llvm::SmallVector<unsigned> declaredOf_;
+};
+
+class Node;
+using OperatorFunction = void (*)(Node &);
+
+struct Operator {
+  const char *domain;
+  const char *name;
+  int minVersion;
+  OperatorFunction function;
+};
+
+/// The newest version of each domain whose operators are all known here.
+inline constexpr int64_t newestOpset = 28;
+
+std::string functionKey(llvm::StringRef domain, llvm::StringRef name,
+                        llvm::StringRef overload);
+
+/// The implementation of an operator in a version of its domain, or null.
+const Operator *findOperator(llvm::StringRef domain, llvm::StringRef name,
+                             int64_t version);
+
+class Importer {
+public:
+  Importer(mlir::MLIRContext *context, std::shared_ptr<Model> model,
+           const ImportOptions &options);
+
+  mlir::OwningOpRef<mlir::ModuleOp> run(std::string &error);
+
+  mlir::MLIRContext *context;
+  const ImportOptions &options;
+  std::shared_ptr<Model> model;
+  Symbols symbols;
+  mlir::OpBuilder builder;
+
+  /// Records the first error; always returns failure.
+  mlir::LogicalResult fail(const llvm::Twine &message);
+  bool failed() const { return !error_.empty() || restart_; }
+
+  Tensor *newTensor(llvm::StringRef name, mlir::Location loc);
+  /// The tensor as an operand; null after an error.
+  mlir::Value materialize(Tensor &tensor);
+  /// Its contents, if it is small and they can be told; else null.
+  const Known *known(Tensor &tensor);
+
+  /// Takes for granted that two dimensions are equal; false if they cannot be.
+  /// When it had to fix a symbol the import is abandoned and starts over.
+  bool requireEqual(mlir::AffineExpr a, mlir::AffineExpr b);
+  /// Takes for granted that a <= b.
+  void assumeAtMost(mlir::AffineExpr a, mlir::AffineExpr b);
+
+  /// Imports a graph into a scope (its inputs are bound already) and gives the
+  /// tensors of its outputs.
+  mlir::LogicalResult importGraph(const proto::GraphProto &graph, Scope &scope,
+                                  llvm::SmallVectorImpl<Tensor *> &outputs);
+  void unsupported(llvm::StringRef domain, llvm::StringRef op, int64_t version,
+                   llvm::StringRef node, llvm::StringRef reason);
+
+private:
+  friend class Node;
+
+  mlir::OwningOpRef<mlir::ModuleOp> attempt();
+  bool readOpsets(std::map<std::string, int64_t> &opsets);
+  bool indexFunctions();
+  mlir::LogicalResult declareInputs();
+  mlir::LogicalResult addInitializers(const proto::GraphProto &graph,
+                                      Scope &scope);
+  mlir::LogicalResult
+  importNodes(const google::protobuf::RepeatedPtrField<proto::NodeProto> &nodes,
+              Scope &scope);
+  mlir::LogicalResult importNode(const proto::NodeProto &node, size_t index,
+                                 Scope &scope);
+  mlir::LogicalResult callFunction(const proto::FunctionProto &function,
+                                   Node &node);
+  mlir::AffineExpr parseDimension(llvm::StringRef text) const;
+  /// Null for an input that a function's caller did not give; `defined` says
+  /// whether the name is known at all.
+  Tensor *lookup(Scope &scope, llvm::StringRef name,
+                 bool *defined = nullptr) const;
+
+  struct Input {
+    const proto::ValueInfoProto *info;
+    mlir::Type element;
+    /// Over declared symbols.
+    Dims dims;
+  };
+  struct Function {
+    const proto::FunctionProto *proto;
+    std::map<std::string, int64_t> opsets;
+  };
+  std::vector<Input> inputs_;
+  std::map<std::string, Function> functions_;
+  std::map<std::string, int64_t> opsets_;
+  std::set<std::string> initialized_;
+  std::deque<Tensor> tensors_;
+  /// Kept from attempt to attempt.
+  std::map<const proto::TensorProto *, mlir::ElementsAttr> attributes_;
+  std::map<const proto::SparseTensorProto *, const proto::TensorProto *>
+      densify_;
+  mlir::Block *entry_ = nullptr;
+  mlir::Operation *lastConstant_ = nullptr;
+  std::vector<std::string> callStack_;
+  std::vector<std::pair<mlir::AffineExpr, mlir::AffineExpr>> limits_;
+  /// Key: domain, operator, version, reason; value: node names.
+  std::map<std::string, std::vector<std::string>> unsupported_;
+  int64_t nodeCount_ = 0;
+  int depth_ = 0;
+  std::string error_;
+  bool restart_ = false;
+};
+
+/// Splits "ai.onnx" and "" into one spelling, "".
+llvm::StringRef normalDomain(llvm::StringRef domain);
+
+} // namespace aicc::onnx
+
+#endif // AICC_FRONTENDS_ONNX_IMPORTER_H

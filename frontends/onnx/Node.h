@@ -1,0 +1,236 @@
+//===- Node.h - what an operator's function sees ----------------*- C++ -*-===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// An operator is a function that reads the inputs and attributes of a node and
+// sets its results. Errors are sticky: after the first one everything returns
+// null or a default and builds nothing, so that functions need not check each
+// step. Building methods accept null values and then return null.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef AICC_FRONTENDS_ONNX_NODE_H
+#define AICC_FRONTENDS_ONNX_NODE_H
+
+#include "dialects/graph/Graph.h"
+#include "frontends/onnx/Importer.h"
+
+namespace aicc::onnx {
+
+using mlir::AffineExpr;
+using mlir::Type;
+using mlir::Value;
+using Ints = llvm::SmallVector<int64_t>;
+
+/// Dimensions of a value.
+inline Dims dimsOf(Value value) { return graph::dimsOf(value); }
+inline Type elementOf(Value value) {
+  return mlir::cast<mlir::RankedTensorType>(value.getType()).getElementType();
+}
+inline mlir::RankedTensorType tensorType(Value value) {
+  return mlir::cast<mlir::RankedTensorType>(value.getType());
+}
+inline int64_t rankOf(Value value) { return tensorType(value).getRank(); }
+
+class Node {
+public:
+  Node(Importer &importer, const proto::NodeProto &proto, Scope &scope,
+       std::string name, int64_t version);
+
+  Importer &importer;
+  const proto::NodeProto &proto;
+  Scope &scope;
+  /// Its name, or its operator and index where it has none.
+  std::string name;
+  /// The version of its domain.
+  int64_t version;
+
+  // Errors.
+  bool failed() const { return importer.failed() || unsupported_; }
+  void fail(const llvm::Twine &message);
+  /// The node is right but not implemented.
+  void unsupported(const llvm::Twine &reason);
+  /// Fails unless `condition`.
+  bool require(bool condition, const llvm::Twine &message);
+
+  // Inputs.
+  unsigned numInputs() const { return inputs_.size(); }
+  bool has(unsigned i) const { return i < inputs_.size() && inputs_[i]; }
+  Tensor *input(unsigned i) const { return has(i) ? inputs_[i] : nullptr; }
+  /// As an operand; an absent one is an error.
+  Value operand(unsigned i);
+  Value optionalOperand(unsigned i) { return has(i) ? operand(i) : Value(); }
+  const Known *known(unsigned i);
+  /// An input that must be known: its integers, or expressions.
+  std::optional<Ints> integersOf(unsigned i, llvm::StringRef what);
+  std::optional<Dims> expressionsOf(unsigned i, llvm::StringRef what);
+  std::optional<double> numberOf(unsigned i);
+
+  // Outputs.
+  unsigned numOutputs() const { return proto.output_size(); }
+  bool wants(unsigned i) const {
+    return i < numOutputs() && !proto.output(i).empty();
+  }
+  void set(unsigned i, Value value);
+  void set(unsigned i, Known known);
+  /// The result is an input or another tensor as it is.
+  void set(unsigned i, Tensor *tensor);
+  /// The result comes from the model's file.
+  void set(unsigned i, const proto::TensorProto *payload);
+  Tensor *result(unsigned i) const { return results_[i]; }
+  /// A scalar of the importer's own making; i64 unless given.
+  Tensor *knownScalar(AffineExpr value, Type element = {});
+  void poisonResults();
+
+  // Attributes. A wrong type is an error, an absent one gives the default.
+  const proto::AttributeProto *attribute(llvm::StringRef name, int32_t type);
+  bool hasAttribute(llvm::StringRef name);
+  int64_t integer(llvm::StringRef name, int64_t fallback);
+  double real(llvm::StringRef name, double fallback);
+  std::string string(llvm::StringRef name, llvm::StringRef fallback);
+  Ints integers(llvm::StringRef name, Ints fallback = {});
+  llvm::SmallVector<double> reals(llvm::StringRef name);
+  const proto::TensorProto *tensor(llvm::StringRef name);
+  const proto::GraphProto *graph(llvm::StringRef name);
+  /// An integer that must be there.
+  int64_t requiredInteger(llvm::StringRef name);
+  /// A negative axis counts from the end; out of [-rank, rank) is an error.
+  int64_t axis(int64_t value, int64_t rank);
+  /// All axes in order; a repeated one is an error.
+  Ints axes(llvm::ArrayRef<int64_t> values, int64_t rank);
+
+  // Building. `b` and `loc` for operations without a method.
+  mlir::OpBuilder &b;
+  mlir::Location loc;
+  /// Checks that the dimensions are sensible; null after an error.
+  mlir::RankedTensorType type(llvm::ArrayRef<AffineExpr> dims, Type element);
+  AffineExpr number(int64_t value) const;
+  Dims numbers(llvm::ArrayRef<int64_t> values) const;
+
+  Value scalar(double value, Type element);
+  Value integerScalar(int64_t value, Type element);
+  /// A constant with the dimensions (and, unless given, the type) of `like`.
+  Value full(double value, Value like, Type element = {});
+  Value constantOfShape(llvm::ArrayRef<int64_t> shape,
+                        llvm::ArrayRef<double> values, Type element);
+  Value constant(llvm::ArrayRef<int64_t> values, Type element);
+  Value constant(llvm::ArrayRef<double> values, Type element);
+  Value cast(Value value, Type element);
+  Value reshape(Value value, llvm::ArrayRef<AffineExpr> dims);
+  Value transpose(Value value, llvm::ArrayRef<int64_t> permutation);
+  /// numpy's rule: dimensions are aligned at the end.
+  Value broadcastTo(Value value, llvm::ArrayRef<AffineExpr> dims);
+  /// Dimension i of the value becomes dimension positions[i] of the result.
+  Value broadcastIn(Value value, llvm::ArrayRef<AffineExpr> dims,
+                    llvm::ArrayRef<int64_t> positions);
+  /// A vector along dimension `axis` of `like`.
+  Value broadcastAlong(Value vector, Value like, int64_t axis);
+  /// Brings values to one shape by numpy's rule; false after an error.
+  bool broadcastTogether(llvm::MutableArrayRef<Value> values);
+  Value slice(Value value, llvm::ArrayRef<AffineExpr> offsets,
+              llvm::ArrayRef<AffineExpr> sizes, llvm::ArrayRef<int64_t> steps);
+  /// Elements [from, from + size) along one dimension.
+  Value sliceAxis(Value value, int64_t axis, AffineExpr from, AffineExpr size);
+  Value concatenate(llvm::ArrayRef<Value> values, int64_t axis);
+  Value reduce(Value value, graph::ReduceKind kind, llvm::ArrayRef<int64_t> axes,
+               bool keep);
+  Value dot(Value lhs, Value rhs, llvm::ArrayRef<int64_t> lhsBatch,
+            llvm::ArrayRef<int64_t> rhsBatch, llvm::ArrayRef<int64_t> lhsOver,
+            llvm::ArrayRef<int64_t> rhsOver);
+  /// numpy's matmul.
+  Value matmul(Value lhs, Value rhs);
+  Value compare(graph::Comparison predicate, Value lhs, Value rhs);
+  Value select(Value condition, Value onTrue, Value onFalse);
+  Value iota(llvm::ArrayRef<AffineExpr> dims, Type element, int64_t dimension);
+  Value softmax(Value value, int64_t axis, bool log = false);
+  Value normalize(Value value, int64_t axis, double epsilon, bool rms = false);
+  /// The values 0 .. size - 1 shifted and scaled are common: x * a + c.
+  Value affine(Value value, double factor, double offset);
+
+  template <typename Op> Value unary(Value value) {
+    if (!value || failed())
+      return {};
+    return Op::create(b, loc, value.getType(), value);
+  }
+  /// Broadcasts where needed.
+  template <typename Op> Value binary(Value lhs, Value rhs) {
+    Value both[] = {lhs, rhs};
+    if (!broadcastTogether(both))
+      return {};
+    if (!sameElement(both[0], both[1]))
+      return {};
+    return Op::create(b, loc, both[0].getType(), both[0], both[1]);
+  }
+  Value add(Value x, Value y) { return binary<graph::AddOp>(x, y); }
+  Value subtract(Value x, Value y) { return binary<graph::SubtractOp>(x, y); }
+  Value multiply(Value x, Value y) { return binary<graph::MultiplyOp>(x, y); }
+  Value divide(Value x, Value y) { return binary<graph::DivideOp>(x, y); }
+  Value maximum(Value x, Value y) { return binary<graph::MaximumOp>(x, y); }
+  Value minimum(Value x, Value y) { return binary<graph::MinimumOp>(x, y); }
+  Value multiply(Value x, double y) {
+    return x ? multiply(x, scalar(y, elementOf(x))) : Value();
+  }
+  Value add(Value x, double y) {
+    return x ? add(x, scalar(y, elementOf(x))) : Value();
+  }
+  Value maximum(Value x, double y) {
+    return x ? maximum(x, scalar(y, elementOf(x))) : Value();
+  }
+  Value minimum(Value x, double y) {
+    return x ? minimum(x, scalar(y, elementOf(x))) : Value();
+  }
+  bool sameElement(Value x, Value y);
+  /// Whether the element type is a float; else an error or unsupported.
+  bool requireFloat(Value value);
+
+  /// The result of broadcasting dimensions by numpy's rule.
+  bool broadcastDims(llvm::ArrayRef<AffineExpr> a, Dims &into);
+  /// Dimensions that must agree.
+  bool requireEqual(AffineExpr a, AffineExpr b, llvm::StringRef what);
+  std::string print(llvm::ArrayRef<AffineExpr> dims) const;
+  std::string print(Type type) const;
+
+private:
+  friend class Importer;
+  std::string describe() const;
+
+  llvm::SmallVector<Tensor *> inputs_;
+  llvm::SmallVector<Tensor *> results_;
+  bool unsupported_ = false;
+};
+
+/// Computes the results of nodes over known tensors; false leaves the node to
+/// its operator's function.
+bool evaluateKnown(Node &node);
+
+// Functions shared between operator files.
+/// Resolves the bounds of one axis of Slice; the size is set too.
+bool sliceBounds(Node &node, AffineExpr dim, AffineExpr start, AffineExpr end,
+                 int64_t step, AffineExpr &offset, AffineExpr &size);
+/// Whether the expression cannot be negative if no symbol is.
+bool nonNegative(AffineExpr expr);
+/// The dimensions asked for by Reshape; `wanted` may contain 0 and -1.
+std::optional<Dims> reshapeDims(Node &node, llvm::ArrayRef<AffineExpr> from,
+                                llvm::ArrayRef<AffineExpr> wanted,
+                                bool allowZero);
+
+// The tables of the operator files.
+llvm::ArrayRef<Operator> elementwiseOperators();
+llvm::ArrayRef<Operator> activationOperators();
+llvm::ArrayRef<Operator> movementOperators();
+llvm::ArrayRef<Operator> indexingOperators();
+llvm::ArrayRef<Operator> productOperators();
+llvm::ArrayRef<Operator> poolingOperators();
+llvm::ArrayRef<Operator> reductionOperators();
+llvm::ArrayRef<Operator> normalizationOperators();
+llvm::ArrayRef<Operator> attentionOperators();
+llvm::ArrayRef<Operator> recurrentOperators();
+llvm::ArrayRef<Operator> quantizationOperators();
+llvm::ArrayRef<Operator> structureOperators();
+
+} // namespace aicc::onnx
+
+#endif // AICC_FRONTENDS_ONNX_NODE_H

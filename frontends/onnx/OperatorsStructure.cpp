@@ -1,0 +1,339 @@
+//===- OperatorsStructure.cpp - constants and control flow --------------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "frontends/onnx/Node.h"
+
+#include "llvm/ADT/StringExtras.h"
+
+#include <cmath>
+#include <limits>
+
+using namespace mlir;
+using namespace aicc::onnx;
+using llvm::StringRef;
+using llvm::Twine;
+namespace gr = aicc::graph;
+
+
+static void constant(Node &n) {
+  static constexpr const char *forms[] = {
+      "value",       "sparse_value", "value_float",   "value_floats",
+      "value_int",   "value_ints",   "value_string", "value_strings"};
+  const char *form = nullptr;
+  for (const char *name : forms)
+    if (n.hasAttribute(name)) {
+      if (!n.require(!form, "it has several values, expected one"))
+        return;
+      form = name;
+    }
+  if (!n.require(form, "it has no value"))
+    return;
+  StringRef which = form;
+  if (which == "value") {
+    if (auto *tensor = n.tensor("value"))
+      n.set(0, tensor);
+    return;
+  }
+  if (which.contains("string"))
+    return n.unsupported("strings");
+  Model &model = *n.importer.model;
+  if (which == "sparse_value") {
+    auto *attribute = n.attribute("sparse_value", 11);
+    if (!attribute)
+      return;
+    std::string error;
+    auto *dense = densify(model, attribute->sparse_tensor(),
+                          n.importer.options.maxElements, error);
+    return dense ? n.set(0, dense) : n.fail(error);
+  }
+  proto::TensorProto *tensor = model.newTensor();
+  bool real = which.starts_with("value_float"), list = which.ends_with("s");
+  tensor->set_data_type(real ? FLOAT : INT64);
+  if (real && list)
+    for (double value : n.reals(which))
+      tensor->add_float_data(static_cast<float>(value));
+  else if (real)
+    tensor->add_float_data(static_cast<float>(n.real(which, 0)));
+  else if (list)
+    for (int64_t value : n.integers(which))
+      tensor->add_int64_data(value);
+  else
+    tensor->add_int64_data(n.integer(which, 0));
+  if (list)
+    tensor->add_dims(real ? tensor->float_data_size()
+                          : tensor->int64_data_size());
+  n.set(0, tensor);
+}
+
+static void constantOfShape(Node &n) {
+  auto dims = n.expressionsOf(0, "shape");
+  if (!dims)
+    return;
+  Type element = n.b.getF32Type();
+  Value value;
+  if (auto *tensor = n.tensor("value")) {
+    std::string error;
+    if (!checkTensor(*tensor, 1, error))
+      return n.fail(error);
+    element = elementType(n.importer.context, tensor->data_type());
+    if (!element)
+      return n.unsupported("element type " +
+                           dataTypeName(tensor->data_type()));
+    ElementsAttr attribute = toAttribute(n.importer.context, n.importer.model,
+                                         *tensor, "value", error);
+    if (!attribute)
+      return n.fail(error);
+    if (!n.require(attribute.getNumElements() == 1,
+                   "value has no element, expected one"))
+      return;
+    Value given = gr::ConstantOp::create(n.b, n.loc, attribute);
+    value = n.reshape(given, {});
+  } else {
+    value = n.scalar(0, element);
+  }
+  n.set(0, n.broadcastTo(value, *dims));
+}
+
+/// Runs a subgraph in place: its inputs are `inputs`.
+static bool inlineGraph(Node &n, const proto::GraphProto &graph,
+                        ArrayRef<Tensor *> inputs,
+                        SmallVectorImpl<Tensor *> &outputs) {
+  Scope scope;
+  scope.parent = &n.scope;
+  scope.opsets = n.scope.opsets;
+  scope.attributes = n.scope.attributes;
+  scope.prefix = n.scope.prefix;
+  if (!n.require(graph.input_size() == int(inputs.size()),
+                 "its subgraph has " + Twine(graph.input_size()) +
+                     " inputs, expected " + Twine(inputs.size())))
+    return false;
+  for (int i = 0; i < graph.input_size(); ++i)
+    if (!n.require(scope.values.try_emplace(graph.input(i).name(), inputs[i])
+                       .second,
+                   "its subgraph has two inputs \"" + graph.input(i).name() +
+                       "\""))
+      return false;
+  return succeeded(n.importer.importGraph(graph, scope, outputs));
+}
+
+static void conditional(Node &n) {
+  auto condition = n.numberOf(0);
+  if (!n.require(n.has(0), "input 0 is missing"))
+    return;
+  if (!condition)
+    return n.unsupported("a condition that is only known when the model runs");
+  StringRef which = *condition ? "then_branch" : "else_branch";
+  const proto::GraphProto *graph = n.graph(which);
+  SmallVector<Tensor *> outputs;
+  if (!n.require(graph, "attribute \"" + which + "\" is missing") ||
+      !inlineGraph(n, *graph, {}, outputs))
+    return;
+  if (!n.require(outputs.size() >= n.numOutputs(),
+                 which + " gives " + Twine(outputs.size()) +
+                     " values, expected " + Twine(n.numOutputs())))
+    return;
+  for (unsigned i = 0; i < n.numOutputs(); ++i)
+    n.set(i, outputs[i]);
+}
+
+/// Longer loops are not unrolled.
+static constexpr int64_t maxTrips = 256;
+
+/// A tensor without a place in the model, for values inside loops.
+static Tensor *wrap(Node &n, Value value) {
+  Tensor *tensor = n.importer.newTensor(n.name, n.loc);
+  tensor->value = value;
+  tensor->element = elementOf(value);
+  tensor->dims = dimsOf(value);
+  return tensor;
+}
+
+/// Stacks the values of all trips along a new dimension.
+static Value stack(Node &n, ArrayRef<Value> values, int64_t axis) {
+  SmallVector<Value> rows;
+  for (Value value : values) {
+    if (!value)
+      return {};
+    Dims dims = dimsOf(value);
+    axis = n.axis(axis, dims.size() + 1);
+    dims.insert(dims.begin() + axis, n.number(1));
+    rows.push_back(n.reshape(value, dims));
+  }
+  return n.concatenate(rows, axis);
+}
+
+static void loop(Node &n) {
+  const proto::GraphProto *body = n.graph("body");
+  if (!n.require(body, "attribute \"body\" is missing"))
+    return;
+  auto trips = n.has(0) ? n.numberOf(0) : std::optional<double>(INFINITY);
+  auto condition = n.has(1) ? n.numberOf(1) : std::optional<double>(1);
+  if (!trips || !condition)
+    return n.unsupported("trips that are only counted when the model runs");
+  size_t carried = n.numInputs() < 2 ? 0 : n.numInputs() - 2;
+  SmallVector<Tensor *> state;
+  for (size_t i = 0; i < carried; ++i) {
+    if (!n.require(n.has(i + 2), "input " + Twine(i + 2) + " is missing"))
+      return;
+    state.push_back(n.input(i + 2));
+  }
+  if (!n.require(n.numOutputs() >= carried &&
+                     body->output_size() == int(n.numOutputs()) + 1,
+                 "its body gives " + Twine(body->output_size()) +
+                     " values, expected " + Twine(n.numOutputs() + 1)))
+    return;
+  SmallVector<SmallVector<Value>> scans(n.numOutputs() - carried);
+  for (int64_t trip = 0; trip < *trips && *condition; ++trip) {
+    if (trip == maxTrips)
+      return n.unsupported("more than " + Twine(maxTrips) + " trips");
+    SmallVector<Tensor *> inputs = {n.knownScalar(n.number(trip)),
+                                    n.knownScalar(n.number(1), n.b.getI1Type())};
+    inputs.append(state);
+    SmallVector<Tensor *> outputs;
+    if (!inlineGraph(n, *body, inputs, outputs))
+      return;
+    for (Tensor *output : outputs)
+      if (output && output->poisoned)
+        return n.poisonResults();
+    const Known *more = outputs[0] ? n.importer.known(*outputs[0]) : nullptr;
+    if (!more || more->values.size() != 1 || !more->values[0].expr ||
+        !more->values[0].constant())
+      return n.unsupported("a condition that is only known when the model "
+                           "runs");
+    condition = *more->values[0].constant();
+    for (size_t i = 0; i < carried; ++i)
+      state[i] = outputs[1 + i];
+    for (size_t i = 0; i < scans.size(); ++i)
+      scans[i].push_back(outputs[1 + carried + i]
+                             ? n.importer.materialize(*outputs[1 + carried + i])
+                             : Value());
+    if (n.failed())
+      return;
+  }
+  for (size_t i = 0; i < carried; ++i)
+    n.set(i, state[i]);
+  for (size_t i = 0; i < scans.size(); ++i) {
+    if (scans[i].empty())
+      return n.unsupported("scan outputs of no trips");
+    n.set(carried + i, stack(n, scans[i], 0));
+  }
+}
+
+static void scan(Node &n) {
+  const proto::GraphProto *body = n.graph("body");
+  int64_t scanned = n.requiredInteger("num_scan_inputs");
+  if (!n.require(body, "attribute \"body\" is missing"))
+    return;
+  // Version 8 has lengths first and a batch dimension.
+  if (n.version < 9)
+    return n.unsupported("batches");
+  int64_t carried = int64_t(n.numInputs()) - scanned;
+  if (!n.require(scanned >= 1 && carried >= 0,
+                 "num_scan_inputs is " + Twine(scanned) + ", expected 1 to " +
+                     Twine(n.numInputs())))
+    return;
+  int64_t scans = int64_t(n.numOutputs()) - carried;
+  if (!n.require(scans >= 0 && body->output_size() == int(n.numOutputs()),
+                 "its body gives " + Twine(body->output_size()) +
+                     " values, expected " + Twine(n.numOutputs())))
+    return;
+  Ints inAxes = n.integers("scan_input_axes", Ints(scanned, 0));
+  Ints inBack = n.integers("scan_input_directions", Ints(scanned, 0));
+  Ints outAxes = n.integers("scan_output_axes", Ints(scans, 0));
+  Ints outBack = n.integers("scan_output_directions", Ints(scans, 0));
+  if (!n.require(int64_t(inAxes.size()) == scanned &&
+                     int64_t(inBack.size()) == scanned &&
+                     int64_t(outAxes.size()) == scans &&
+                     int64_t(outBack.size()) == scans,
+                 "axes or directions do not fit the scanned values"))
+    return;
+  SmallVector<Tensor *> state;
+  SmallVector<Value> sources;
+  for (int64_t i = 0; i < carried; ++i) {
+    if (!n.require(n.has(i), "input " + Twine(i) + " is missing"))
+      return;
+    state.push_back(n.input(i));
+  }
+  std::optional<int64_t> trips;
+  for (int64_t i = 0; i < scanned; ++i) {
+    Value x = n.operand(carried + i);
+    if (!x)
+      return;
+    inAxes[i] = n.axis(inAxes[i], rankOf(x));
+    if (n.failed())
+      return;
+    auto size = gr::constantOf(dimsOf(x)[inAxes[i]]);
+    if (!size || *size > maxTrips)
+      return n.unsupported("a dynamic number of trips or more than " +
+                           Twine(maxTrips));
+    if (!n.require(trips.value_or(*size) == *size,
+                   "scanned dimensions differ"))
+      return;
+    trips = size;
+    sources.push_back(x);
+  }
+  SmallVector<SmallVector<Value>> results(scans);
+  for (int64_t trip = 0; trip < *trips; ++trip) {
+    SmallVector<Tensor *> inputs = state;
+    for (int64_t i = 0; i < scanned; ++i) {
+      int64_t at = inBack[i] ? *trips - 1 - trip : trip;
+      Value row =
+          n.sliceAxis(sources[i], inAxes[i], n.number(at), n.number(1));
+      if (!row)
+        return;
+      Dims dims = dimsOf(row);
+      dims.erase(dims.begin() + inAxes[i]);
+      row = n.reshape(row, dims);
+      if (!row)
+        return;
+      inputs.push_back(wrap(n, row));
+    }
+    SmallVector<Tensor *> outputs;
+    if (!inlineGraph(n, *body, inputs, outputs))
+      return;
+    for (Tensor *output : outputs) {
+      if (!n.require(output, "its body gives nothing for an output"))
+        return;
+      if (output->poisoned)
+        return n.poisonResults();
+    }
+    for (int64_t i = 0; i < carried; ++i)
+      state[i] = outputs[i];
+    for (int64_t i = 0; i < scans; ++i)
+      results[i].push_back(n.importer.materialize(*outputs[carried + i]));
+    if (n.failed())
+      return;
+  }
+  for (int64_t i = 0; i < carried; ++i)
+    n.set(i, state[i]);
+  for (int64_t i = 0; i < scans; ++i) {
+    if (results[i].empty())
+      return n.unsupported("scan outputs of no trips");
+    if (outBack[i])
+      std::reverse(results[i].begin(), results[i].end());
+    n.set(carried + i, stack(n, results[i], outAxes[i]));
+  }
+}
+
+/// Only reached where an expression grew too long to be followed.
+static void shapeOrSize(Node &n) {
+  if (n.require(n.has(0), "input 0 is missing"))
+    n.unsupported("a size that is no manageable expression");
+}
+
+llvm::ArrayRef<Operator> aicc::onnx::structureOperators() {
+  static constexpr Operator table[] = {
+      {"", "Constant", 1, constant},
+      {"", "ConstantOfShape", 9, constantOfShape},
+      {"", "Shape", 1, shapeOrSize},
+      {"", "Size", 1, shapeOrSize},
+      {"", "If", 1, conditional},
+      {"", "Loop", 1, loop},
+      {"", "Scan", 8, scan},
+  };
+  return table;
+}
