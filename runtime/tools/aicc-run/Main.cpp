@@ -250,8 +250,11 @@ int main(int argc, char **argv) {
       options.compareDevices.erase(0, comma + 1);
     }
     return run(options);
+  } catch (const CLI::Success &help) {
+    return app.exit(help);
   } catch (const CLI::ParseError &error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    std::fprintf(stderr, "aicc-run: %s\n", error.what());
+    return 2;
   } catch (const UsageError &error) {
     std::fprintf(stderr, "aicc-run: %s\n", error.what());
     return 2;
