@@ -41,6 +41,10 @@ struct ImportOptions {
   /// Fixes dynamic dimensions: the name of a symbol (a `dim_param`, or
   /// `INPUT_dimN` for an unnamed one) and its size.
   std::vector<std::pair<std::string, int64_t>> dimOverrides;
+  /// Makes inputs constants: the name of an input and its value as a
+  /// serialised TensorProto. What determines shapes (the target of a Reshape,
+  /// say) must be known while compiling. Such inputs are none of `main`'s.
+  std::vector<std::pair<std::string, std::string>> inputValues;
 };
 
 /// The operators of a model file as a module with one function `main`, or null

@@ -181,6 +181,20 @@ LogicalResult Importer::declareInputs() {
   for (const auto &tensor : graph.sparse_initializer())
     initialized_.insert(tensor.values().name());
 
+  for (const auto &[name, data] : options.inputValues) {
+    proto::TensorProto *tensor = model->newTensor();
+    if (!tensor->ParseFromString(data))
+      return fail("the value given for input \"" + Twine(name) +
+                  "\" is no tensor");
+    tensor->set_name(name);
+    given_.push_back(tensor);
+    if (llvm::none_of(graph.input(),
+                      [&](const auto &info) { return info.name() == name; }))
+      return fail("there is no input \"" + Twine(name) + "\" to give a value");
+    if (!initialized_.insert(name).second)
+      return fail("input \"" + Twine(name) + "\" has a value already");
+  }
+
   std::set<std::string> names;
   std::vector<std::pair<size_t, size_t>> composite;
   for (const auto &info : graph.input()) {
@@ -277,6 +291,10 @@ LogicalResult Importer::addInitializers(const proto::GraphProto &graph,
   for (const auto &tensor : graph.initializer())
     if (llvm::failed(define(tensor)))
       return failure();
+  if (!scope.parent)
+    for (const proto::TensorProto *tensor : given_)
+      if (llvm::failed(define(*tensor)))
+        return failure();
   for (const auto &sparse : graph.sparse_initializer()) {
     const proto::TensorProto *dense = densify_[&sparse];
     if (!dense)

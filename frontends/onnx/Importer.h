@@ -203,6 +203,8 @@ private:
   std::map<std::string, Function> functions_;
   std::map<std::string, int64_t> opsets_;
   std::set<std::string> initialized_;
+  /// Values given from outside for inputs.
+  std::vector<const proto::TensorProto *> given_;
   std::deque<Tensor> tensors_;
   /// Kept from attempt to attempt.
   std::map<const proto::TensorProto *, mlir::ElementsAttr> attributes_;

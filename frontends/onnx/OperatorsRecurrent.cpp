@@ -37,8 +37,12 @@ public:
   Recurrent(Node &n, int64_t gates, unsigned states)
       : n(n), gates(gates), states(states) {}
   bool read(ArrayRef<StringRef> activations);
+  /// Set by the operator. Takes apart the weights of a direction, before its
+  /// loop, and adds to the sums of the inputs [T, B, gates * H] what does not
+  /// change from step to step.
+  std::function<Value(int64_t direction, Value sums)> prepare;
   /// One step: from the gates' sums of the input [B, gates * H] and the states
-  /// to the new states. Set by the operator.
+  /// to the new states.
   std::function<SmallVector<Value>(int64_t direction, Value sums,
                                    ArrayRef<Value> states)>
       step;
@@ -51,9 +55,9 @@ public:
   }
   /// Row `direction` of a tensor whose first dimension is the directions.
   Value pick(Value all, int64_t direction);
-  /// Elements [index * H, (index + 1) * H) of a bias or peephole vector.
-  Value piece(Value vector, int64_t index) {
-    return n.sliceAxis(vector, 0, hidden * index, hidden);
+  /// Rows [index * H, (index + count) * H) of weights, a bias or peepholes.
+  Value piece(Value vector, int64_t index, int64_t count = 1) {
+    return n.sliceAxis(vector, 0, hidden * index, hidden * count);
   }
 
   Node &n;
@@ -237,10 +241,7 @@ void Recurrent::run() {
   for (int64_t d = 0; d < directions && !n.failed(); ++d) {
     bool backward = reverseOnly || d == 1;
     Value sums = n.dot(x, pick(w, d), {}, {}, {2}, {1});
-    if (bias && sums) {
-      Value b = pick(bias, d);
-      sums = n.add(sums, n.sliceAxis(b, 0, n.number(0), hidden * gates));
-    }
+    sums = prepare(d, sums);
     SmallVector<Value> inits;
     for (unsigned s = 0; s < states; ++s) {
       Value init;
@@ -338,21 +339,26 @@ static void lstm(Node &n) {
                               "P has " + Twine(rankOf(peepholes)) +
                                   " dimensions, expected 2"))
     return;
+  Value r, p[3];
+  net.prepare = [&](int64_t d, Value sums) {
+    r = net.pick(net.r, d);
+    if (peepholes)
+      for (int64_t i = 0; i < 3; ++i)
+        p[i] = net.piece(net.pick(peepholes, d), i);
+    if (!net.bias)
+      return sums;
+    Value b = net.pick(net.bias, d);
+    return n.add(sums, n.add(net.piece(b, 0, 4), net.piece(b, 4, 4)));
+  };
   net.step = [&](int64_t d, Value sums,
                  ArrayRef<Value> states) -> SmallVector<Value> {
     Value h = states[0], c = states[1];
     int64_t f = d * 3;
-    sums = n.add(sums, n.dot(h, net.pick(net.r, d), {}, {}, {1}, {1}));
-    if (net.bias) {
-      Value b = net.pick(net.bias, d);
-      sums = n.add(sums,
-                   n.sliceAxis(b, 0, net.hidden * 4, net.hidden * 4));
-    }
+    sums = n.add(sums, n.dot(h, r, {}, {}, {1}, {1}));
     Value i = net.gate(sums, 0), o = net.gate(sums, 1),
           forget = net.gate(sums, 2), cell = net.gate(sums, 3);
-    Value p = peepholes ? net.pick(peepholes, d) : Value();
     auto peek = [&](Value gate, Value state, int64_t index) {
-      return p ? n.add(gate, n.multiply(state, net.piece(p, index))) : gate;
+      return peepholes ? n.add(gate, n.multiply(state, p[index])) : gate;
     };
     i = net.apply(f, net.clip(peek(i, c, 0)));
     forget = coupled ? n.affine(i, -1, 1)
@@ -370,22 +376,30 @@ static void gru(Node &n) {
   if (!net.read({"Sigmoid", "Tanh"}))
     return;
   bool resetAfter = n.integer("linear_before_reset", 0);
+  Value early, late, lateBias;
+  net.prepare = [&](int64_t d, Value sums) -> Value {
+    Value r = net.pick(net.r, d);
+    early = net.piece(r, 0, 2);
+    late = net.piece(r, 2);
+    if (!net.bias || !sums)
+      return sums;
+    Value b = net.pick(net.bias, d);
+    sums = n.add(sums, net.piece(b, 0, 3));
+    Value recurrent = net.piece(b, 3, 3);
+    if (!resetAfter)
+      return n.add(sums, recurrent);
+    // The reset gate multiplies this bias, so it stays in the loop.
+    lateBias = net.piece(b, 5);
+    Value zeros = n.broadcastTo(n.scalar(0, elementOf(b)), Dims{net.hidden});
+    return n.add(sums, n.concatenate({net.piece(b, 3, 2), zeros}, 0));
+  };
   net.step = [&](int64_t d, Value sums,
                  ArrayRef<Value> states) -> SmallVector<Value> {
     Value h = states[0];
     int64_t f = d * 2;
-    Value r = net.pick(net.r, d);
-    AffineExpr two = net.hidden * 2;
-    Value early = n.sliceAxis(r, 0, n.number(0), two);
-    Value late = n.sliceAxis(r, 0, two, net.hidden);
-    Value b = net.bias ? net.pick(net.bias, d) : Value();
-    Value gates = n.add(n.sliceAxis(sums, 1, n.number(0), two),
-                        n.dot(h, early, {}, {}, {1}, {1}));
-    Value lateBias;
-    if (b) {
-      gates = n.add(gates, n.sliceAxis(b, 0, net.hidden * 3, two));
-      lateBias = n.sliceAxis(b, 0, net.hidden * 5, net.hidden);
-    }
+    Value gates =
+        n.add(n.sliceAxis(sums, 1, n.number(0), net.hidden * 2),
+              n.dot(h, early, {}, {}, {1}, {1}));
     Value z = net.apply(f, net.clip(net.gate(gates, 0)));
     Value reset = net.apply(f, net.clip(net.gate(gates, 1)));
     Value inner;
@@ -396,8 +410,6 @@ static void gru(Node &n) {
       inner = n.multiply(reset, inner);
     } else {
       inner = n.dot(n.multiply(reset, h), late, {}, {}, {1}, {1});
-      if (lateBias)
-        inner = n.add(inner, lateBias);
     }
     Value candidate =
         net.apply(f + 1, net.clip(n.add(net.gate(sums, 2), inner)));
@@ -412,12 +424,17 @@ static void rnn(Node &n) {
   Recurrent net(n, 1, 1);
   if (!net.read({"Tanh"}))
     return;
+  Value r;
+  net.prepare = [&](int64_t d, Value sums) {
+    r = net.pick(net.r, d);
+    if (!net.bias)
+      return sums;
+    Value b = net.pick(net.bias, d);
+    return n.add(sums, n.add(net.piece(b, 0), net.piece(b, 1)));
+  };
   net.step = [&](int64_t d, Value sums,
                  ArrayRef<Value> states) -> SmallVector<Value> {
-    sums = n.add(sums, n.dot(states[0], net.pick(net.r, d), {}, {}, {1}, {1}));
-    if (net.bias)
-      sums = n.add(sums, n.sliceAxis(net.pick(net.bias, d), 0, net.hidden,
-                                     net.hidden));
+    sums = n.add(sums, n.dot(states[0], r, {}, {}, {1}, {1}));
     return {net.apply(d, net.clip(sums))};
   };
   net.run();

@@ -98,7 +98,8 @@ bool aicc::onnx::placeWindows(Node &n, Windows &w,
         // A window that would start in the padding after the end is dropped.
         if ((count - 1) * stride >= *size + w.low[i])
           --count;
-        high = (count - 1) * stride + span - *size - w.low[i];
+        high = std::max<int64_t>(
+            0, (count - 1) * stride + span - *size - w.low[i]);
       } else {
         if (span < stride + w.high[i]) {
           n.unsupported("ceil_mode with windows that may start in the padding "
