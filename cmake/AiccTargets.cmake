@@ -21,6 +21,10 @@ if(AICC_SANITIZE)
     -fno-omit-frame-pointer -g)
   add_link_options(-fsanitize=${AICC_SANITIZE})
 endif()
+if(AICC_BUILD_FUZZERS)
+  # Coverage for libFuzzer; the fuzzers themselves link -fsanitize=fuzzer.
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
 
 # aicc_add_subdirectory(dir): add it where it has a CMakeLists.txt.
 function(aicc_add_subdirectory dir)

@@ -28,8 +28,7 @@ inline constexpr llvm::StringLiteral nodePrefix = "node:";
 /// The location of an intermediate value of a node.
 inline mlir::Location nodeLocation(mlir::MLIRContext *context,
                                    llvm::StringRef node) {
-  return mlir::NameLoc::get(
-      mlir::StringAttr::get(context, nodePrefix + node));
+  return mlir::NameLoc::get(mlir::StringAttr::get(context, nodePrefix + node));
 }
 
 /// The location of a tensor of the model that a node computes.

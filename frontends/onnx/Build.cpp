@@ -65,9 +65,9 @@ RankedTensorType Node::type(ArrayRef<AffineExpr> dims, Type element) {
     if (!require(!constant || *constant >= 0,
                  "a result would have dimensions " + print(dims)))
       return {};
-    if (!require(!llvm::MulOverflow(
-                     count, std::max<int64_t>(1, constant.value_or(1)),
-                     count) &&
+    if (!require(!llvm::MulOverflow(count,
+                                    std::max<int64_t>(1, constant.value_or(1)),
+                                    count) &&
                      count <= importer.options.maxElements,
                  "a result would have dimensions " + print(dims) +
                      ", expected at most " +
@@ -87,9 +87,9 @@ bool Node::sameElement(Value x, Value y) {
 
 bool Node::requireFloat(Value value) {
   return value && !failed() &&
-         require(isa<FloatType>(elementOf(value)),
-                 "element type is " + text(elementOf(value)) +
-                     ", expected a float");
+         require(isa<FloatType>(elementOf(value)), "element type is " +
+                                                       text(elementOf(value)) +
+                                                       ", expected a float");
 }
 
 //===----------------------------------------------------------------------===//
@@ -104,7 +104,9 @@ Value Node::integerScalar(int64_t value, Type element) {
   if (failed())
     return {};
   return gr::ConstantOp::create(
-      b, loc, smallConstant(RankedTensorType::get({}, element), ArrayRef<int64_t>(value)));
+      b, loc,
+      smallConstant(RankedTensorType::get({}, element),
+                    ArrayRef<int64_t>(value)));
 }
 
 Value Node::constantOfShape(ArrayRef<int64_t> shape, ArrayRef<double> values,
@@ -140,9 +142,8 @@ Value Node::full(double value, Value like, Type element) {
 Value Node::cast(Value value, Type element) {
   if (!value || failed() || elementOf(value) == element)
     return value;
-  return gr::CastOp::create(
-      b, loc,
-      gr::withElement(tensorType(value), element), value);
+  return gr::CastOp::create(b, loc, gr::withElement(tensorType(value), element),
+                            value);
 }
 
 Value Node::reshape(Value value, ArrayRef<AffineExpr> dims) {
@@ -153,8 +154,7 @@ Value Node::reshape(Value value, ArrayRef<AffineExpr> dims) {
     return result ? value : Value();
   if (!require(gr::equal(gr::numElements(tensorType(value)),
                          gr::numElements(result)),
-               "cannot reshape " + print(dimsOf(value)) + " to " +
-                   print(dims)))
+               "cannot reshape " + print(dimsOf(value)) + " to " + print(dims)))
     return {};
   return gr::ReshapeOp::create(b, loc, result, value);
 }
@@ -167,8 +167,8 @@ Value Node::transpose(Value value, ArrayRef<int64_t> permutation) {
   bool right = permutation.size() == from.size();
   for (int64_t i : permutation) {
     right = right && i >= 0 && i < int64_t(from.size()) && !seen[i];
-    if (!require(right, "the permutation does not fit " +
-                            Twine(from.size()) + " dimensions"))
+    if (!require(right, "the permutation does not fit " + Twine(from.size()) +
+                            " dimensions"))
       return {};
     seen[i] = true;
     dims.push_back(from[i]);
@@ -350,9 +350,9 @@ Value Node::reduce(Value value, gr::ReduceKind kind, ArrayRef<int64_t> axes,
     RankedTensorType reduced = type(dims, elementOf(value));
     if (!reduced)
       return {};
-    result = gr::ReduceOp::create(
-        b, loc, reduced, value, gr::ReduceKindAttr::get(b.getContext(), kind),
-        b.getDenseI64ArrayAttr(axes));
+    result = gr::ReduceOp::create(b, loc, reduced, value,
+                                  gr::ReduceKindAttr::get(b.getContext(), kind),
+                                  b.getDenseI64ArrayAttr(axes));
   }
   return keep ? reshape(result, kept) : result;
 }
@@ -383,11 +383,10 @@ Value Node::dot(Value lhs, Value rhs, ArrayRef<int64_t> lhsBatch,
   auto array = [&](ArrayRef<int64_t> values) {
     return b.getDenseI64ArrayAttr(values);
   };
-  return gr::DotGeneralOp::create(b, loc, result, lhs, rhs, array(lhsBatch),
-                                  array(rhsBatch), array(lhsOver),
-                                  array(rhsOver), TypeAttr(),
-                                  b.getI64IntegerAttr(0),
-                                  b.getI64IntegerAttr(0));
+  return gr::DotGeneralOp::create(
+      b, loc, result, lhs, rhs, array(lhsBatch), array(rhsBatch),
+      array(lhsOver), array(rhsOver), TypeAttr(), b.getI64IntegerAttr(0),
+      b.getI64IntegerAttr(0));
 }
 
 Value Node::matmul(Value lhs, Value rhs) {
@@ -448,8 +447,7 @@ Value Node::select(Value condition, Value onTrue, Value onFalse) {
                "the condition has element type " + text(elementOf(condition)) +
                    ", expected bool"))
     return {};
-  return gr::SelectOp::create(b, loc, all[1].getType(), all[0], all[1],
-                              all[2]);
+  return gr::SelectOp::create(b, loc, all[1].getType(), all[0], all[1], all[2]);
 }
 
 Value Node::iota(ArrayRef<AffineExpr> dims, Type element, int64_t dimension) {
@@ -470,10 +468,9 @@ Value Node::softmax(Value value, int64_t axis, bool log) {
 Value Node::normalize(Value value, int64_t axis, double epsilon, bool rms) {
   if (!requireFloat(value))
     return {};
-  return gr::NormalizeOp::create(b, loc, value.getType(), value,
-                                 b.getI64IntegerAttr(axis),
-                                 b.getF64FloatAttr(epsilon),
-                                 rms ? b.getUnitAttr() : UnitAttr());
+  return gr::NormalizeOp::create(
+      b, loc, value.getType(), value, b.getI64IntegerAttr(axis),
+      b.getF64FloatAttr(epsilon), rms ? b.getUnitAttr() : UnitAttr());
 }
 
 Value Node::affine(Value value, double factor, double offset) {

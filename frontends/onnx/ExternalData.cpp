@@ -100,15 +100,15 @@ MappedFile *Model::open(const std::string &location, std::string &error) {
   for (size_t i = 0; i < parts.size(); ++i) {
     bool last = i + 1 == parts.size();
     int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | follow;
-    int next = openat(fd, parts[i].str().c_str(),
-                      last ? flags : flags | O_DIRECTORY);
+    int next =
+        openat(fd, parts[i].str().c_str(), last ? flags : flags | O_DIRECTORY);
     int reason = errno;
     // A link in the way of O_NOFOLLOW | O_DIRECTORY gives ENOTDIR.
     struct stat info;
-    bool link = next < 0 && !allowSymlinks &&
-                fstatat(fd, parts[i].str().c_str(), &info,
-                        AT_SYMLINK_NOFOLLOW) == 0 &&
-                S_ISLNK(info.st_mode);
+    bool link =
+        next < 0 && !allowSymlinks &&
+        fstatat(fd, parts[i].str().c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISLNK(info.st_mode);
     close(fd);
     if (link)
       return refuse("is or passes a symbolic link, which is not followed "

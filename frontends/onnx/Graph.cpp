@@ -67,7 +67,8 @@ LogicalResult Importer::importNodes(const NodeList &nodes, Scope &scope) {
       if (name.empty())
         continue;
       if (!producer.try_emplace(name, i).second || scope.values.count(name))
-        return fail("value \"" + Twine(name) + "\" is defined twice, by node \"" +
+        return fail("value \"" + Twine(name) +
+                    "\" is defined twice, by node \"" +
                     nodeTitle(nodes[i], i, scope.prefix) + "\" again");
     }
   // Kahn's algorithm, the first ready node first: an order that is right
@@ -262,11 +263,11 @@ LogicalResult Importer::callFunction(const proto::FunctionProto &function,
     node.results_[i] = tensor;
     // The caller's name is the one that people know.
     Operation *op = tensor->value ? tensor->value.getDefiningOp() : nullptr;
-    if (op && StringRef(graph::valueName(op->getLoc()))
-                  .starts_with(scope.prefix)) {
+    if (op &&
+        StringRef(graph::valueName(op->getLoc())).starts_with(scope.prefix)) {
       std::string name = node.scope.prefix + node.proto.output(i);
-      op->setLoc(graph::valueLocation(context, name,
-                                      graph::nodeName(op->getLoc())));
+      op->setLoc(
+          graph::valueLocation(context, name, graph::nodeName(op->getLoc())));
       tensor->name = name;
     }
   }

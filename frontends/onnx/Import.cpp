@@ -62,11 +62,9 @@ static bool plausibleSize(StringRef data) {
   return messages <= most;
 }
 
-OwningOpRef<ModuleOp>
-aicc::onnx::importModelFromMemory(MLIRContext &context, StringRef data,
-                                  StringRef directory,
-                                  const ImportOptions &options,
-                                  std::string &error) {
+OwningOpRef<ModuleOp> aicc::onnx::importModelFromMemory(
+    MLIRContext &context, StringRef data, StringRef directory,
+    const ImportOptions &options, std::string &error) {
   error.clear();
   auto model = std::make_shared<Model>();
   model->directory = directory.str();
@@ -85,8 +83,7 @@ aicc::onnx::importModelFromMemory(MLIRContext &context, StringRef data,
       reinterpret_cast<const uint8_t *>(data.data()),
       static_cast<int>(data.size()));
   in.SetRecursionLimit(100);
-  if (!model->proto.ParseFromCodedStream(&in) ||
-      !in.ConsumedEntireMessage()) {
+  if (!model->proto.ParseFromCodedStream(&in) || !in.ConsumedEntireMessage()) {
     error = "the model is damaged: it is not a complete ONNX protobuf message";
     return {};
   }
@@ -110,8 +107,8 @@ OwningOpRef<ModuleOp> aicc::onnx::importModel(MLIRContext &context,
   StringRef directory = slash == StringRef::npos ? StringRef(".")
                         : slash == 0             ? StringRef("/")
                                                  : path.take_front(slash);
-  auto module = importModelFromMemory(context, file->bytes(), directory,
-                                      options, error);
+  auto module =
+      importModelFromMemory(context, file->bytes(), directory, options, error);
   if (!module && !error.empty())
     error = path.str() + ": " + error;
   return module;

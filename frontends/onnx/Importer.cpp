@@ -46,11 +46,10 @@ Tensor *Importer::newTensor(StringRef name, Location loc) {
 
 void Importer::unsupported(StringRef domain, StringRef op, int64_t version,
                            StringRef node, StringRef reason) {
-  std::string key =
-      ((domain.empty() ? StringRef("ai.onnx") : domain) + "." + op +
-       " (opset " + Twine(version) + ")" +
-       (reason.empty() ? Twine() : Twine(" with ") + reason))
-          .str();
+  std::string key = ((domain.empty() ? StringRef("ai.onnx") : domain) + "." +
+                     op + " (opset " + Twine(version) + ")" +
+                     (reason.empty() ? Twine() : Twine(" with ") + reason))
+                        .str();
   unsupported_[key].push_back(node.str());
 }
 
@@ -75,9 +74,9 @@ bool Importer::readOpsets(std::map<std::string, int64_t> &opsets) {
   if (it == opsets.end())
     return true;
   if (it->second < 1 || it->second > newestOpset)
-    return llvm::succeeded(
-        fail("the model needs opset " + Twine(it->second) +
-             " of ai.onnx, expected 1 to " + Twine(newestOpset)));
+    return llvm::succeeded(fail("the model needs opset " + Twine(it->second) +
+                                " of ai.onnx, expected 1 to " +
+                                Twine(newestOpset)));
   return true;
 }
 
@@ -128,9 +127,8 @@ AffineExpr Importer::parseDimension(StringRef text) const {
         if (!rest.consumeInteger(10, value) && value <= INT32_MAX)
           result = getAffineConstantExpr(value, self.context);
       } else {
-        StringRef name = rest.take_while([](char c) {
-          return llvm::isAlnum(c) || c == '_' || c == '.';
-        });
+        StringRef name = rest.take_while(
+            [](char c) { return llvm::isAlnum(c) || c == '_' || c == '.'; });
         rest = rest.drop_front(name.size());
         if (auto symbol = self.symbols.find(name))
           result = getAffineSymbolExpr(*symbol, self.context);
@@ -210,8 +208,7 @@ LogicalResult Importer::declareInputs() {
     const auto &type = info.type().tensor_type();
     Type element = elementType(context, type.elem_type());
     if (!element)
-      return fail(name + " has element type " +
-                  dataTypeName(type.elem_type()) +
+      return fail(name + " has element type " + dataTypeName(type.elem_type()) +
                   ", which is not supported");
     if (!type.has_shape())
       return fail(name + " has no rank, expected dimensions");
@@ -225,14 +222,12 @@ LogicalResult Importer::declareInputs() {
                     ", expected at least 0");
       // Some exporters write -1 for an unknown size.
       if (dim.has_dim_value() && dim.dim_value() >= 0) {
-        input.dims.push_back(
-            getAffineConstantExpr(dim.dim_value(), context));
+        input.dims.push_back(getAffineConstantExpr(dim.dim_value(), context));
         continue;
       }
       std::string symbol = dim.dim_param();
       if (symbol.empty())
-        symbol =
-            info.name() + "_dim" + std::to_string(input.dims.size());
+        symbol = info.name() + "_dim" + std::to_string(input.dims.size());
       // "past + 1" is an expression if "past" is a dimension elsewhere.
       if (StringRef(symbol).find_first_of("+-*/()") != StringRef::npos) {
         composite.push_back({inputs_.size(), input.dims.size()});
@@ -276,8 +271,8 @@ LogicalResult Importer::addInitializers(const proto::GraphProto &graph,
       return fail("initializer \"" + Twine(tensor.name()) +
                   "\" has element type " + dataTypeName(tensor.data_type()) +
                   ", which is not supported");
-    Location loc = NameLoc::get(
-        builder.getStringAttr(scope.prefix + tensor.name()));
+    Location loc =
+        NameLoc::get(builder.getStringAttr(scope.prefix + tensor.name()));
     Tensor *value = newTensor(scope.prefix + tensor.name(), loc);
     value->element = element;
     for (int64_t dim : tensor.dims())
@@ -359,16 +354,15 @@ Value Importer::materialize(Tensor &tensor) {
     SmallVector<AffineExpr> exprs;
     for (const Scalar &scalar : known.values)
       exprs.push_back(scalar.expr);
-    Type integer = isa<FloatType>(known.element) ? builder.getI64Type()
-                                                 : known.element;
+    Type integer =
+        isa<FloatType>(known.element) ? builder.getI64Type() : known.element;
     auto flat = RankedTensorType::get(int64_t(exprs.size()), integer);
     Value value = graph::DimensionsOp::create(
         builder, tensor.loc, flat,
         AffineMapAttr::get(graph::makeMap(exprs, context)));
     if (integer != known.element)
       value = graph::CastOp::create(
-          builder, tensor.loc,
-          graph::withElement(flat, known.element), value);
+          builder, tensor.loc, graph::withElement(flat, known.element), value);
     if (known.shape.size() != 1)
       value = graph::ReshapeOp::create(builder, tensor.loc, type, value);
     tensor.value = value;
@@ -405,8 +399,7 @@ OwningOpRef<ModuleOp> Importer::attempt() {
   lastConstant_ = nullptr;
   symbols.finish();
 
-  OwningOpRef<ModuleOp> module =
-      ModuleOp::create(builder.getUnknownLoc());
+  OwningOpRef<ModuleOp> module = ModuleOp::create(builder.getUnknownLoc());
   Scope scope;
   scope.opsets = &opsets_;
   SmallVector<Type> argumentTypes;
@@ -418,9 +411,8 @@ OwningOpRef<ModuleOp> Importer::attempt() {
     int64_t count = 1;
     for (AffineExpr dim : input.dims) {
       tensor->dims.push_back(symbols.resolve(dim));
-      int64_t size =
-          std::max<int64_t>(1, graph::constantOf(tensor->dims.back())
-                                   .value_or(1));
+      int64_t size = std::max<int64_t>(
+          1, graph::constantOf(tensor->dims.back()).value_or(1));
       if (llvm::MulOverflow(count, size, count) ||
           count > options.maxElements) {
         (void)fail("input \"" + Twine(input.info->name()) +
@@ -434,11 +426,11 @@ OwningOpRef<ModuleOp> Importer::attempt() {
     argumentLocs.push_back(loc);
   }
   builder.setInsertionPointToEnd(module->getBody());
-  auto function = func::FuncOp::create(
-      builder, builder.getUnknownLoc(), "main",
-      builder.getFunctionType(argumentTypes, {}));
-  entry_ = builder.createBlock(&function.getBody(), {}, argumentTypes,
-                               argumentLocs);
+  auto function =
+      func::FuncOp::create(builder, builder.getUnknownLoc(), "main",
+                           builder.getFunctionType(argumentTypes, {}));
+  entry_ =
+      builder.createBlock(&function.getBody(), {}, argumentTypes, argumentLocs);
   for (auto [i, input] : llvm::enumerate(inputs_)) {
     scope.values[input.info->name()]->value = entry_->getArgument(i);
     function.setArgAttr(i, "graph.name",
@@ -448,9 +440,8 @@ OwningOpRef<ModuleOp> Importer::attempt() {
   if (llvm::failed(importGraph(model->proto.graph(), scope, outputs)))
     return {};
   if (!unsupported_.empty()) {
-    std::string text =
-        "unsupported operator" +
-        std::string(unsupported_.size() > 1 ? "s: " : ": ");
+    std::string text = "unsupported operator" +
+                       std::string(unsupported_.size() > 1 ? "s: " : ": ");
     bool first = true;
     for (const auto &[what, nodes] : unsupported_) {
       text += (first ? "" : "; ") + what + " at ";
@@ -474,8 +465,7 @@ OwningOpRef<ModuleOp> Importer::attempt() {
     resultTypes.push_back(value.getType());
   }
   func::ReturnOp::create(builder, builder.getUnknownLoc(), results);
-  function.setFunctionType(
-      builder.getFunctionType(argumentTypes, resultTypes));
+  function.setFunctionType(builder.getFunctionType(argumentTypes, resultTypes));
   SmallVector<Attribute> resultAttrs;
   for (const auto &output : model->proto.graph().output())
     resultAttrs.push_back(builder.getDictionaryAttr(builder.getNamedAttr(
@@ -488,8 +478,7 @@ OwningOpRef<ModuleOp> Importer::attempt() {
   (*module)->setAttr(graph::symbolsAttrName, builder.getArrayAttr(names));
   SmallVector<Attribute> limits;
   for (auto [a, b] : limits_)
-    limits.push_back(
-        AffineMapAttr::get(graph::makeMap(Dims{a, b}, context)));
+    limits.push_back(AffineMapAttr::get(graph::makeMap(Dims{a, b}, context)));
   if (!limits.empty())
     (*module)->setAttr("graph.limits", builder.getArrayAttr(limits));
   return module;

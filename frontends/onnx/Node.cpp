@@ -16,8 +16,16 @@ using llvm::StringRef;
 using llvm::Twine;
 
 // AttributeProto.AttributeType.
-enum { attrFloat = 1, attrInt, attrString, attrTensor, attrGraph, attrFloats,
-       attrInts, attrStrings };
+enum {
+  attrFloat = 1,
+  attrInt,
+  attrString,
+  attrTensor,
+  attrGraph,
+  attrFloats,
+  attrInts,
+  attrStrings
+};
 
 Node::Node(Importer &importer, const proto::NodeProto &proto, Scope &scope,
            std::string name, int64_t version)
@@ -119,8 +127,7 @@ void Node::set(unsigned i, Value value) {
   if (!value || failed() || i >= numOutputs())
     return;
   std::string title = scope.prefix + proto.output(i);
-  Location place =
-      aicc::graph::valueLocation(importer.context, title, name);
+  Location place = aicc::graph::valueLocation(importer.context, title, name);
   // Only what this node built is named after its result.
   Operation *op = value.getDefiningOp();
   if (op && op->getLoc() == loc && !proto.output(i).empty())
@@ -202,9 +209,9 @@ static int32_t typeOf(const proto::AttributeProto &attribute) {
 }
 
 static StringRef typeName(int32_t type) {
-  static constexpr const char *names[] = {
-      "undefined", "float",  "int",  "string", "tensor",
-      "graph",     "floats", "ints", "strings"};
+  static constexpr const char *names[] = {"undefined", "float",  "int",
+                                          "string",    "tensor", "graph",
+                                          "floats",    "ints",   "strings"};
   return type >= 0 && type <= attrStrings ? names[type] : "another type";
 }
 
@@ -221,7 +228,8 @@ const proto::AttributeProto *Node::attribute(StringRef name, int32_t type) {
   }
   if (found && !found->ref_attr_name().empty()) {
     if (!scope.attributes) {
-      fail("attribute \"" + name + "\" refers to one of a function, but the "
+      fail("attribute \"" + name +
+           "\" refers to one of a function, but the "
            "node is not in a function");
       return nullptr;
     }

@@ -135,8 +135,8 @@ public:
   /// Elements [from, from + size) along one dimension.
   Value sliceAxis(Value value, int64_t axis, AffineExpr from, AffineExpr size);
   Value concatenate(llvm::ArrayRef<Value> values, int64_t axis);
-  Value reduce(Value value, graph::ReduceKind kind, llvm::ArrayRef<int64_t> axes,
-               bool keep);
+  Value reduce(Value value, graph::ReduceKind kind,
+               llvm::ArrayRef<int64_t> axes, bool keep);
   Value dot(Value lhs, Value rhs, llvm::ArrayRef<int64_t> lhsBatch,
             llvm::ArrayRef<int64_t> rhsBatch, llvm::ArrayRef<int64_t> lhsOver,
             llvm::ArrayRef<int64_t> rhsOver);

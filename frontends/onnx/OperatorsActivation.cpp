@@ -18,7 +18,6 @@ using llvm::StringRef;
 using llvm::Twine;
 namespace gr = aicc::graph;
 
-
 /// x where the condition x < threshold does not hold.
 static Value below(Node &n, Value x, double threshold, Value then,
                    Value otherwise) {
@@ -48,16 +47,15 @@ static void prelu(Node &n) {
     return;
   // Before opset 7 a slope per channel has one dimension.
   if (n.version < 7 && rankOf(slope) == 1 && rankOf(x) > 1)
-    slope = gr::isConstant(dimsOf(slope)[0], 1)
-                ? n.reshape(slope, {})
-                : n.broadcastAlong(slope, x, 1);
+    slope = gr::isConstant(dimsOf(slope)[0], 1) ? n.reshape(slope, {})
+                                                : n.broadcastAlong(slope, x, 1);
   n.set(0, below(n, x, 0, n.multiply(x, slope), x));
 }
 
 static void elu(Node &n) {
   Value x = n.operand(0);
-  n.set(0, below(n, x, 0,
-                 n.multiply(expMinusOne(n, x), n.real("alpha", 1)), x));
+  n.set(0,
+        below(n, x, 0, n.multiply(expMinusOne(n, x), n.real("alpha", 1)), x));
 }
 
 static void celu(Node &n) {
@@ -123,8 +121,8 @@ static Value erfGelu(Node &n, Value x) {
 static Value tanhGelu(Node &n, Value x) {
   // 0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))
   Value cube = n.multiply(n.multiply(x, x), x);
-  Value inner = n.multiply(n.add(x, n.multiply(cube, 0.044715)),
-                           std::sqrt(M_2_PI));
+  Value inner =
+      n.multiply(n.add(x, n.multiply(cube, 0.044715)), std::sqrt(M_2_PI));
   Value t = n.add(n.unary<gr::TanhOp>(inner), 1.0);
   return n.multiply(n.multiply(x, t), 0.5);
 }
@@ -172,8 +170,8 @@ static void shrink(Node &n) {
   double lambda = n.real("lambd", 0.5), bias = n.real("bias", 0);
   if (!x)
     return;
-  Value over = n.compare(gr::Comparison::greater, x,
-                         n.scalar(lambda, elementOf(x)));
+  Value over =
+      n.compare(gr::Comparison::greater, x, n.scalar(lambda, elementOf(x)));
   Value inner = n.select(over, n.add(x, -bias), n.full(0, x));
   n.set(0, below(n, x, -lambda, n.add(x, bias), inner));
 }

@@ -18,7 +18,6 @@ using llvm::StringRef;
 using llvm::Twine;
 namespace gr = aicc::graph;
 
-
 /// [B, S, heads * H] to [B, heads, S, H].
 static Value splitHeads(Node &n, Value x, int64_t heads) {
   if (!x || n.failed())
@@ -113,8 +112,8 @@ static void attention(Node &n) {
     n.set(3, scores);
   double softcap = n.real("softcap", 0);
   if (softcap != 0)
-    scores = n.multiply(
-        n.unary<gr::TanhOp>(n.multiply(scores, 1 / softcap)), softcap);
+    scores = n.multiply(n.unary<gr::TanhOp>(n.multiply(scores, 1 / softcap)),
+                        softcap);
   if (mode == 1)
     n.set(3, scores);
   if (!scores)
@@ -128,14 +127,13 @@ static void attention(Node &n) {
   Value mask, lengths;
   if (n.has(6)) {
     lengths = n.cast(n.operand(6), index);
-    if (!lengths || !n.require(rankOf(lengths) == 1,
-                               "nonpad_kv_seqlen is not a vector"))
+    if (!lengths ||
+        !n.require(rankOf(lengths) == 1, "nonpad_kv_seqlen is not a vector"))
       return;
     lengths = n.reshape(lengths, Dims{dimsOf(lengths)[0], n.number(1),
                                       n.number(1), n.number(1)});
     Value column = n.iota(grid, index, 1);
-    mask = maskOf(n, n.compare(gr::Comparison::less, column, lengths),
-                  element);
+    mask = maskOf(n, n.compare(gr::Comparison::less, column, lengths), element);
     mayHideRows = true;
   }
   int64_t left = n.integer("left_window_size", -1);
@@ -145,9 +143,8 @@ static void attention(Node &n) {
     Value row = n.iota(grid, index, 0), column = n.iota(grid, index, 1);
     // The position of a query among the keys.
     if (lengths)
-      row = n.add(row, n.add(lengths, n.importer.materialize(
-                                          *n.knownScalar(gr::simplify(
-                                              rows * -1)))));
+      row = n.add(row, n.add(lengths, n.importer.materialize(*n.knownScalar(
+                                          gr::simplify(rows * -1)))));
     else if (!gr::isConstant(past, 0))
       row = n.add(row, n.importer.materialize(*n.knownScalar(past)));
     Value keep;
@@ -168,9 +165,10 @@ static void attention(Node &n) {
   }
   if (n.has(3)) {
     Value given = n.operand(3);
-    if (!given || !n.require(rankOf(given) >= 1 && rankOf(given) <= 4,
-                             "attn_mask has " + Twine(given ? rankOf(given) : 0) +
-                                 " dimensions, expected 1 to 4"))
+    if (!given ||
+        !n.require(rankOf(given) >= 1 && rankOf(given) <= 4,
+                   "attn_mask has " + Twine(given ? rankOf(given) : 0) +
+                       " dimensions, expected 1 to 4"))
       return;
     Value more = elementOf(given).isInteger(1) ? maskOf(n, given, element)
                                                : n.cast(given, element);
@@ -184,15 +182,13 @@ static void attention(Node &n) {
       Dims low(from.size(), n.number(0)), high = low;
       high.back() = missing;
       from.back() = columns;
-      Value hide =
-          n.scalar(-std::numeric_limits<double>::infinity(), element);
+      Value hide = n.scalar(-std::numeric_limits<double>::infinity(), element);
       auto map = [&](const Dims &e) {
         return AffineMapAttr::get(gr::makeMap(e, n.importer.context));
       };
-      more = gr::PadOp::create(n.b, n.loc, n.type(from, element), more, hide,
-                               map(low), map(high),
-                               gr::PadModeAttr::get(n.b.getContext(),
-                                                    gr::PadMode::constant));
+      more = gr::PadOp::create(
+          n.b, n.loc, n.type(from, element), more, hide, map(low), map(high),
+          gr::PadModeAttr::get(n.b.getContext(), gr::PadMode::constant));
     }
     mask = mask ? n.add(mask, more) : more;
     mayHideRows = true;
@@ -206,9 +202,9 @@ static void attention(Node &n) {
   Value hidden;
   if (mayHideRows) {
     Value best = n.reduce(scores, gr::ReduceKind::maximum, {3}, true);
-    hidden = n.compare(
-        gr::Comparison::equal, best,
-        n.scalar(-std::numeric_limits<double>::infinity(), element));
+    hidden =
+        n.compare(gr::Comparison::equal, best,
+                  n.scalar(-std::numeric_limits<double>::infinity(), element));
     scores = n.select(hidden, n.full(0, scores), scores);
   }
   Type precise = element;
@@ -234,8 +230,8 @@ static void rotary(Node &n, Value x, Value cosines, Value sines,
   // Heads next to the sequence need no transposition: [B, S, heads, H].
   Value y;
   if (flat) {
-    if (!n.require(heads > 0, "num_heads is " + Twine(heads) +
-                                  ", expected at least 1"))
+    if (!n.require(heads > 0,
+                   "num_heads is " + Twine(heads) + ", expected at least 1"))
       return;
     Dims d = dimsOf(x);
     y = n.reshape(x, Dims{d[0], d[1], n.number(heads),
@@ -301,8 +297,8 @@ static void rotary(Node &n, Value x, Value cosines, Value sines,
   Value turned;
   if (interleaved) {
     single.push_back(n.number(1));
-    turned = n.concatenate({n.reshape(real, single),
-                            n.reshape(imaginary, single)}, 4);
+    turned = n.concatenate(
+        {n.reshape(real, single), n.reshape(imaginary, single)}, 4);
     turned = n.reshape(turned, Dims{d[0], d[1], d[2], n.number(rotated)});
   } else {
     turned = n.concatenate({real, imaginary}, 3);

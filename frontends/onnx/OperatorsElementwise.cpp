@@ -18,7 +18,6 @@ using llvm::StringRef;
 using llvm::Twine;
 namespace gr = aicc::graph;
 
-
 template <typename Op> static void unary(Node &n) {
   n.set(0, n.unary<Op>(n.operand(0)));
 }
@@ -63,9 +62,9 @@ template <typename Op> static void logical(Node &n) {
 template <typename Op> static void bitwise(Node &n) {
   Value x = n.operand(0), y = n.operand(1);
   if (x && y &&
-      n.require(isa<IntegerType>(elementOf(x)),
-                "element type is " + n.print(elementOf(x)) +
-                    ", expected an integer"))
+      n.require(isa<IntegerType>(elementOf(x)), "element type is " +
+                                                    n.print(elementOf(x)) +
+                                                    ", expected an integer"))
     n.set(0, n.binary<Op>(x, y));
 }
 
@@ -153,9 +152,9 @@ static void isInfinite(Node &n) {
   else if (!negative && !positive)
     n.set(0, n.full(0, x, n.b.getI1Type()));
   else
-    n.set(0, n.compare(gr::Comparison::equal, x,
-                       n.scalar(negative ? -infinity : infinity,
-                                elementOf(x))));
+    n.set(0,
+          n.compare(gr::Comparison::equal, x,
+                    n.scalar(negative ? -infinity : infinity, elementOf(x))));
 }
 
 static void isNan(Node &n) {
@@ -234,8 +233,8 @@ static void dropout(Node &n) {
     return n.unsupported("training_mode");
   n.set(0, x);
   if (n.wants(1) && x)
-    n.set(1, n.full(1, x,
-                    n.version >= 10 ? Type(n.b.getI1Type()) : elementOf(x)));
+    n.set(1,
+          n.full(1, x, n.version >= 10 ? Type(n.b.getI1Type()) : elementOf(x)));
 }
 
 static void identity(Node &n) {

@@ -18,13 +18,12 @@ using llvm::StringRef;
 using llvm::Twine;
 namespace gr = aicc::graph;
 
-
 static bool requireIndices(Node &n, Value indices) {
-  return indices && n.require(isa<IntegerType>(elementOf(indices)) &&
-                                  !elementOf(indices).isInteger(1),
-                              "the indices have element type " +
-                                  n.print(elementOf(indices)) +
-                                  ", expected an integer");
+  return indices &&
+         n.require(isa<IntegerType>(elementOf(indices)) &&
+                       !elementOf(indices).isInteger(1),
+                   "the indices have element type " +
+                       n.print(elementOf(indices)) + ", expected an integer");
 }
 
 static void gather(Node &n) {
@@ -43,10 +42,10 @@ static void gather(Node &n) {
   if (known && known->values.size() == 1 && known->values[0].expr) {
     AffineExpr at = known->values[0].expr;
     if (auto c = gr::constantOf(at)) {
-      if (size && !n.require(*c >= -*size && *c < *size,
-                             "index " + Twine(*c) +
-                                 " is out of range for a dimension of " +
-                                 Twine(*size)))
+      if (size &&
+          !n.require(*c >= -*size && *c < *size,
+                     "index " + Twine(*c) +
+                         " is out of range for a dimension of " + Twine(*size)))
         return;
       if (*c < 0)
         at = gr::simplify(from[axis] + *c);
@@ -188,9 +187,9 @@ static void eyeLike(Node &n) {
 /// start + i * delta; the number of elements must be an expression.
 static void range(Node &n) {
   const Known *start = n.known(0), *limit = n.known(1), *delta = n.known(2);
-  if (n.failed() || !n.require(n.numInputs() == 3 && n.has(0) && n.has(1) &&
-                                   n.has(2),
-                               "it needs start, limit and delta"))
+  if (n.failed() ||
+      !n.require(n.numInputs() == 3 && n.has(0) && n.has(1) && n.has(2),
+                 "it needs start, limit and delta"))
     return;
   if (!start || !limit || !delta)
     return n.unsupported("bounds that are only known when the model runs");
@@ -263,9 +262,7 @@ static void cosineWindow(Node &n, ArrayRef<double> coefficients) {
   n.set(0, n.cast(y, element));
 }
 static void hannWindow(Node &n) { cosineWindow(n, {0.5, -0.5}); }
-static void hammingWindow(Node &n) {
-  cosineWindow(n, {25.0 / 46, -21.0 / 46});
-}
+static void hammingWindow(Node &n) { cosineWindow(n, {25.0 / 46, -21.0 / 46}); }
 static void blackmanWindow(Node &n) { cosineWindow(n, {0.42, -0.5, 0.08}); }
 
 //===----------------------------------------------------------------------===//
@@ -336,9 +333,7 @@ static void likelihoodLoss(Node &n, Value logp) {
   reduceLoss(n, loss, factors);
 }
 
-static void negativeLogLikelihood(Node &n) {
-  likelihoodLoss(n, n.operand(0));
-}
+static void negativeLogLikelihood(Node &n) { likelihoodLoss(n, n.operand(0)); }
 
 static void softmaxCrossEntropy(Node &n) {
   Value x = n.operand(0);

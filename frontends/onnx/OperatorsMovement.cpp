@@ -18,7 +18,6 @@ using llvm::StringRef;
 using llvm::Twine;
 namespace gr = aicc::graph;
 
-
 std::optional<Dims> aicc::onnx::reshapeDims(Node &n, ArrayRef<AffineExpr> from,
                                             ArrayRef<AffineExpr> wanted,
                                             bool allowZero) {
@@ -31,9 +30,8 @@ std::optional<Dims> aicc::onnx::reshapeDims(Node &n, ArrayRef<AffineExpr> from,
       open = i;
       dims.push_back(n.number(1));
     } else if (gr::isConstant(wanted[i], 0) && !allowZero) {
-      if (!n.require(i < from.size(),
-                     "the shape copies dimension " + Twine(i) + " of " +
-                         Twine(from.size())))
+      if (!n.require(i < from.size(), "the shape copies dimension " + Twine(i) +
+                                          " of " + Twine(from.size())))
         return std::nullopt;
       dims.push_back(from[i]);
     } else {
@@ -77,8 +75,9 @@ std::optional<Dims> aicc::onnx::reshapeDims(Node &n, ArrayRef<AffineExpr> from,
                  "the shape has a dimension -1 beside one of size 0"))
     return std::nullopt;
   auto a = gr::constantOf(above), b = gr::constantOf(below);
-  if (a && b && !n.require(*a % *b == 0, "cannot reshape " + n.print(from) +
-                                             " to " + n.print(wanted)))
+  if (a && b &&
+      !n.require(*a % *b == 0,
+                 "cannot reshape " + n.print(from) + " to " + n.print(wanted)))
     return std::nullopt;
   dims[*open] = gr::simplify(above.floorDiv(below));
   return dims;
@@ -135,8 +134,8 @@ static void squeeze(Node &n) {
   bool any = n.version < 13 ? !n.hasAttribute("axes") : !n.has(1);
   Dims dims;
   for (auto [i, dim] : llvm::enumerate(dimsOf(x))) {
-    bool gone = any ? gr::isConstant(dim, 1)
-                    : llvm::is_contained(axes, int64_t(i));
+    bool gone =
+        any ? gr::isConstant(dim, 1) : llvm::is_contained(axes, int64_t(i));
     if (!gone)
       dims.push_back(dim);
     else
@@ -178,8 +177,8 @@ static void concat(Node &n) {
   if (n.failed() ||
       !n.require(!values.empty(), "it has no inputs, expected at least 1"))
     return;
-  int64_t axis = n.version < 4 ? n.integer("axis", 1)
-                               : n.requiredInteger("axis");
+  int64_t axis =
+      n.version < 4 ? n.integer("axis", 1) : n.requiredInteger("axis");
   axis = n.axis(axis, rankOf(values[0]));
   n.set(0, n.concatenate(values, axis));
 }
@@ -259,9 +258,9 @@ bool aicc::onnx::sliceBounds(Node &n, AffineExpr dim, AffineExpr start,
       at = gr::simplify(dim + at);
     c = gr::constantOf(at);
     if (c && count)
-      return n.number(std::clamp(*c, *gr::constantOf(low),
-                                 std::max(*gr::constantOf(low),
-                                          *gr::constantOf(high))));
+      return n.number(
+          std::clamp(*c, *gr::constantOf(low),
+                     std::max(*gr::constantOf(low), *gr::constantOf(high))));
     // A bound that may lie outside cannot be clamped without a minimum in the
     // dimension; that it lies inside is taken for granted and recorded.
     if (!atMost(low, at))
@@ -272,8 +271,8 @@ bool aicc::onnx::sliceBounds(Node &n, AffineExpr dim, AffineExpr start,
   };
   offset = bound(start, true);
   AffineExpr stop = bound(end, false);
-  AffineExpr length = step > 0 ? gr::simplify(stop - offset)
-                               : gr::simplify(offset - stop);
+  AffineExpr length =
+      step > 0 ? gr::simplify(stop - offset) : gr::simplify(offset - stop);
   if (auto c = gr::constantOf(length)) {
     length = n.number(std::max<int64_t>(*c, 0));
   } else if (!nonNegative(length)) {
@@ -350,9 +349,8 @@ static void expand(Node &n) {
 
 static void tile(Node &n) {
   Value x = n.operand(0);
-  auto repeats = n.version < 6
-                     ? std::optional<Dims>()
-                     : n.expressionsOf(1, "repeats");
+  auto repeats =
+      n.version < 6 ? std::optional<Dims>() : n.expressionsOf(1, "repeats");
   if (n.version < 6)
     return n.unsupported("tiles as inputs");
   if (!x || !repeats)
@@ -466,8 +464,8 @@ static void depthToSpace(Node &n) {
   bool dcr = mode == "DCR";
   Value parts = n.reshape(x, dcr ? Dims{d[0], s, s, depth, d[2], d[3]}
                                  : Dims{d[0], depth, s, s, d[2], d[3]});
-  Value moved = n.transpose(parts, dcr ? Ints{0, 3, 4, 1, 5, 2}
-                                       : Ints{0, 1, 4, 2, 5, 3});
+  Value moved =
+      n.transpose(parts, dcr ? Ints{0, 3, 4, 1, 5, 2} : Ints{0, 1, 4, 2, 5, 3});
   n.set(0, n.reshape(moved, Dims{d[0], depth, d[2] * block, d[3] * block}));
 }
 
@@ -484,7 +482,6 @@ static void spaceToDepth(Node &n) {
   Value moved = n.transpose(parts, {0, 3, 5, 1, 2, 4});
   n.set(0, n.reshape(moved, Dims{d[0], d[1] * (block * block), h, w}));
 }
-
 
 /// Cuts or pads (with zeros) around the middle.
 static void centerCropPad(Node &n) {

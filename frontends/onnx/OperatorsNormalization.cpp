@@ -18,7 +18,6 @@ using llvm::StringRef;
 using llvm::Twine;
 namespace gr = aicc::graph;
 
-
 /// Narrow floats are normalised in float32, as stash_type says.
 static Value widened(Node &n, Value x) {
   if (!n.requireFloat(x))
@@ -48,9 +47,8 @@ static void batchNormalization(Node &n) {
                                      " dimensions, expected at least 2"))
     return;
   // y = x * a + c per channel; with constant statistics both fold.
-  Type wide = elementOf(x).getIntOrFloatBitWidth() < 32
-                  ? Type(n.b.getF32Type())
-                  : elementOf(x);
+  Type wide = elementOf(x).getIntOrFloatBitWidth() < 32 ? Type(n.b.getF32Type())
+                                                        : elementOf(x);
   auto as = [&](Value v) { return n.cast(v, wide); };
   Value deviation = n.add(as(variance), n.real("epsilon", 1e-5));
   Value a = n.multiply(as(scale), n.unary<gr::RsqrtOp>(deviation));
@@ -85,9 +83,9 @@ static void groupNormalization(Node &n) {
   auto channels = gr::constantOf(dims[1]);
   if (!channels)
     return n.unsupported("a dynamic number of channels");
-  if (!n.require(*channels % groups == 0,
-                 "num_groups is " + Twine(groups) + ", expected a divisor of " +
-                     Twine(*channels) + " channels"))
+  if (!n.require(*channels % groups == 0, "num_groups is " + Twine(groups) +
+                                              ", expected a divisor of " +
+                                              Twine(*channels) + " channels"))
     return;
   AffineExpr rest = n.number(*channels / groups);
   for (AffineExpr dim : ArrayRef(dims).drop_front(2))
@@ -118,8 +116,8 @@ static void statistics(Node &n, Value x, int64_t axis, unsigned meanAt,
     Value d = n.subtract(x, mean);
     Value variance =
         n.reduce(n.multiply(d, d), gr::ReduceKind::mean, axes, true);
-    n.set(inverseAt, n.unary<gr::RsqrtOp>(
-                         n.add(variance, n.real("epsilon", 1e-5))));
+    n.set(inverseAt,
+          n.unary<gr::RsqrtOp>(n.add(variance, n.real("epsilon", 1e-5))));
   }
 }
 
@@ -145,8 +143,8 @@ static void rmsNormalization(Node &n) {
   if (n.failed())
     return;
   Value y = n.normalize(widened(n, x), axis, n.real("epsilon", 1e-5), true);
-  n.set(0, n.multiply(n.cast(y, elementOf(x)),
-                      n.broadcastTo(scale, dimsOf(x))));
+  n.set(0,
+        n.multiply(n.cast(y, elementOf(x)), n.broadcastTo(scale, dimsOf(x))));
 }
 
 template <bool rms> static void skipNormalization(Node &n) {
@@ -180,8 +178,7 @@ static void meanVarianceNormalization(Node &n) {
   if (n.failed())
     return;
   Value d = n.subtract(x, n.reduce(x, gr::ReduceKind::mean, axes, true));
-  Value variance =
-      n.reduce(n.multiply(d, d), gr::ReduceKind::mean, axes, true);
+  Value variance = n.reduce(n.multiply(d, d), gr::ReduceKind::mean, axes, true);
   n.set(0, n.divide(d, n.add(n.unary<gr::SqrtOp>(variance), 1e-9)));
 }
 
@@ -201,8 +198,8 @@ static void lpNormalization(Node &n) {
   if (!norm)
     return;
   // A zero norm gives zeros, not NaN.
-  Value zero = n.compare(gr::Comparison::equal, norm,
-                         n.scalar(0, elementOf(x)));
+  Value zero =
+      n.compare(gr::Comparison::equal, norm, n.scalar(0, elementOf(x)));
   n.set(0, n.divide(x, n.select(zero, n.full(1, norm), norm)));
 }
 
@@ -231,8 +228,8 @@ static void localResponse(Node &n) {
   Value base = n.affine(sum, alpha / double(size), n.real("bias", 1));
   if (!base)
     return;
-  n.set(0, n.divide(x, n.binary<gr::PowerOp>(
-                           base, n.scalar(beta, elementOf(x)))));
+  n.set(0,
+        n.divide(x, n.binary<gr::PowerOp>(base, n.scalar(beta, elementOf(x)))));
 }
 
 llvm::ArrayRef<Operator> aicc::onnx::normalizationOperators() {

@@ -19,7 +19,6 @@ using llvm::StringRef;
 using llvm::Twine;
 namespace gr = aicc::graph;
 
-
 static Value pool(Node &n, Value x, gr::ReduceKind kind, bool countPadding) {
   if (!x || !n.require(rankOf(x) >= 3, "the operand has " + Twine(rankOf(x)) +
                                            " dimensions, expected at least 3"))
@@ -154,8 +153,8 @@ static std::optional<gr::ResizeMode> resizeMode(Node &n) {
   if (mode == "bilinear")
     mode = "linear";
   auto result = gr::symbolizeResizeMode(mode);
-  n.require(result.has_value(), "mode is \"" + mode +
-                                    "\", expected nearest, linear or cubic");
+  n.require(result.has_value(),
+            "mode is \"" + mode + "\", expected nearest, linear or cubic");
   return result;
 }
 
@@ -226,8 +225,7 @@ static void resize(Node &n) {
       n.version < 11 ? "asymmetric"
                      : n.string("coordinate_transformation_mode", "half_pixel");
   std::string rounding =
-      n.version < 11 ? "floor"
-                     : n.string("nearest_mode", "round_prefer_floor");
+      n.version < 11 ? "floor" : n.string("nearest_mode", "round_prefer_floor");
   unsigned scalesAt = n.version < 11 ? 1 : 2;
   int64_t rank = rankOf(x);
   Ints axes;
@@ -242,11 +240,9 @@ static void resize(Node &n) {
   }
   if (n.failed())
     return;
-  static constexpr const char *known[] = {"half_pixel", "asymmetric",
-                                          "align_corners",
-                                          "pytorch_half_pixel",
-                                          "half_pixel_symmetric",
-                                          "tf_half_pixel_for_nn"};
+  static constexpr const char *known[] = {
+      "half_pixel",         "asymmetric",           "align_corners",
+      "pytorch_half_pixel", "half_pixel_symmetric", "tf_half_pixel_for_nn"};
   if (!llvm::is_contained(known, StringRef(coordinates)))
     return n.unsupported("coordinate_transformation_mode " + coordinates);
   if (n.integer("antialias", 0))
@@ -255,15 +251,14 @@ static void resize(Node &n) {
   SmallVector<double> scales(rank, 1.0);
   bool bySizes = false;
   auto isEmpty = [&](unsigned i) {
-    return !n.has(i) || (n.input(i)->rank() == 1 &&
-                         gr::isConstant(n.input(i)->dims[0], 0));
+    return !n.has(i) ||
+           (n.input(i)->rank() == 1 && gr::isConstant(n.input(i)->dims[0], 0));
   };
   if (!isEmpty(scalesAt)) {
     auto given = numbersOf(n, scalesAt, "scales");
-    if (!given ||
-        !n.require(given->size() == axes.size(),
-                   "scales has " + Twine(given->size()) +
-                       " values, expected " + Twine(axes.size())))
+    if (!given || !n.require(given->size() == axes.size(),
+                             "scales has " + Twine(given->size()) +
+                                 " values, expected " + Twine(axes.size())))
       return;
     for (auto [i, axis] : llvm::enumerate(axes)) {
       scales[axis] = (*given)[i];
@@ -281,8 +276,9 @@ static void resize(Node &n) {
     std::string policy = n.string("keep_aspect_ratio_policy", "stretch");
     if (!n.require(policy == "stretch" || policy == "not_larger" ||
                        policy == "not_smaller",
-                   "keep_aspect_ratio_policy is \"" + policy + "\", expected "
-                   "stretch, not_larger or not_smaller"))
+                   "keep_aspect_ratio_policy is \"" + policy +
+                       "\", expected "
+                       "stretch, not_larger or not_smaller"))
       return;
     std::optional<double> common;
     for (auto [i, axis] : llvm::enumerate(axes)) {
@@ -292,7 +288,7 @@ static void resize(Node &n) {
                              "dimension");
       scales[axis] = *factor;
       dims[axis] = (*sizes)[i];
-      common = !common                 ? *factor
+      common = !common                  ? *factor
                : policy == "not_larger" ? std::min(*common, *factor)
                                         : std::max(*common, *factor);
     }

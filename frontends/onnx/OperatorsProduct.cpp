@@ -19,10 +19,7 @@ using llvm::StringRef;
 using llvm::Twine;
 namespace gr = aicc::graph;
 
-
-static void matMul(Node &n) {
-  n.set(0, n.matmul(n.operand(0), n.operand(1)));
-}
+static void matMul(Node &n) { n.set(0, n.matmul(n.operand(0), n.operand(1))); }
 
 static void gemm(Node &n) {
   Value a = n.operand(0), bb = n.operand(1);
@@ -138,10 +135,9 @@ static void convTranspose(Node &n) {
     return;
   auto w = readWindows(n, kernel);
   Ints extra = n.integers("output_padding", Ints(rank, 0));
-  if (!w || !n.require(extra.size() == rank, "output_padding has " +
-                                                 Twine(extra.size()) +
-                                                 " values, expected " +
-                                                 Twine(rank)))
+  if (!w || !n.require(extra.size() == rank,
+                       "output_padding has " + Twine(extra.size()) +
+                           " values, expected " + Twine(rank)))
     return;
   for (int64_t value : extra)
     if (!n.require(value >= 0 && value < (1 << 24),
@@ -225,8 +221,9 @@ static Value centred(Node &n, unsigned input, unsigned zero, int64_t axis) {
 
 static void matMulInteger(Node &n) {
   Value a = n.operand(0), bb = n.operand(1);
-  if (!a || !bb || !n.require(rankOf(a) > 1 && rankOf(bb) > 1,
-                              "a factor is a vector, expected a matrix"))
+  if (!a || !bb ||
+      !n.require(rankOf(a) > 1 && rankOf(bb) > 1,
+                 "a factor is a vector, expected a matrix"))
     return;
   n.set(0, n.matmul(centred(n, 0, 2, -2), centred(n, 1, 3, -1)));
 }
@@ -242,8 +239,11 @@ static Value requantize(Node &n, Value sum, Value scale, unsigned outScale,
   Value zero = n.operand(outZero), out = n.cast(n.operand(outScale), real);
   if (!sum || !scale || !zero || !out)
     return {};
-  auto flat = [&](Value v) { return v && rankOf(v) == 1 &&
-        gr::isConstant(dimsOf(v)[0], 1) ? n.reshape(v, {}) : v; };
+  auto flat = [&](Value v) {
+    return v && rankOf(v) == 1 && gr::isConstant(dimsOf(v)[0], 1)
+               ? n.reshape(v, {})
+               : v;
+  };
   Value y = n.multiply(n.cast(sum, real), scale);
   y = n.unary<gr::RoundEvenOp>(n.divide(y, flat(out)));
   y = n.add(y, n.cast(flat(zero), real));
@@ -252,7 +252,8 @@ static Value requantize(Node &n, Value sum, Value scale, unsigned outScale,
 
 static void qLinearMatMul(Node &n) {
   Type real = n.b.getF32Type();
-  Value aScale = n.cast(n.operand(1), real), bScale = n.cast(n.operand(4), real);
+  Value aScale = n.cast(n.operand(1), real),
+        bScale = n.cast(n.operand(4), real);
   Value a = n.operand(0);
   if (!a || !aScale || !bScale)
     return;
@@ -271,7 +272,8 @@ static void qLinearMatMul(Node &n) {
 static void qLinearConv(Node &n) {
   Type real = n.b.getF32Type();
   Value sum = convolve(n, centred(n, 0, 2, 1), centred(n, 3, 5, 0));
-  Value xScale = n.cast(n.operand(1), real), wScale = n.cast(n.operand(4), real);
+  Value xScale = n.cast(n.operand(1), real),
+        wScale = n.cast(n.operand(4), real);
   if (!sum || !xScale || !wScale)
     return;
   if (n.has(8))
@@ -328,8 +330,7 @@ static void takeDiagonals(Node &n, Term &term) {
     Value same = n.compare(gr::Comparison::equal, n.iota(dims, index, i),
                            n.iota(dims, index, k));
     term.value = n.select(same, term.value, n.full(0, term.value));
-    term.value =
-        n.reduce(term.value, gr::ReduceKind::sum, {int64_t(k)}, false);
+    term.value = n.reduce(term.value, gr::ReduceKind::sum, {int64_t(k)}, false);
     term.labels.erase(k, 1);
     --i;
   }
@@ -392,9 +393,8 @@ static void einsum(Node &n) {
         digits.push_back('0' + d);
       text.replace(dots, 3, digits);
     }
-    if (!n.require(text.size() == rank, "term \"" + part +
-                                            "\" does not fit " + Twine(rank) +
-                                            " dimensions"))
+    if (!n.require(text.size() == rank, "term \"" + part + "\" does not fit " +
+                                            Twine(rank) + " dimensions"))
       return;
     for (char c : text)
       if (!n.require(llvm::isAlnum(c), "equation \"" + equation +
@@ -463,9 +463,8 @@ static void einsum(Node &n) {
     dropLabels(n, sum, [&](char c) {
       return later(c) || StringRef(right).contains(c);
     });
-    dropLabels(n, next, [&](char c) {
-      return later(c) || StringRef(left).contains(c);
-    });
+    dropLabels(n, next,
+               [&](char c) { return later(c) || StringRef(left).contains(c); });
     if (!n.failed())
       sum = contract(n, sum, next, later);
   }

@@ -18,7 +18,6 @@ using llvm::StringRef;
 using llvm::Twine;
 namespace gr = aicc::graph;
 
-
 /// A scale or zero point brought to the dimensions of `x`: a scalar, a vector
 /// along `axis`, or one value per block along `axis`.
 static Value spread(Node &n, Value v, Value x, int64_t axis, int64_t block) {
@@ -73,7 +72,8 @@ static void dequantize(Node &n) {
     bool integer = isa<IntegerType>(elementOf(x));
     Type wide = integer && elementOf(x).getIntOrFloatBitWidth() < 32
                     ? Type(n.b.getI32Type())
-                    : integer ? elementOf(x) : real;
+                : integer ? elementOf(x)
+                          : real;
     y = n.subtract(n.cast(x, wide),
                    spread(n, n.cast(zero, wide), x, axis, block));
     y = n.cast(y, real);
@@ -99,8 +99,8 @@ static void quantize(Node &n) {
   if (isa<FloatType>(element) && !n.integer("saturate", 1))
     return n.unsupported("saturate = 0");
   Type real = n.b.getF32Type();
-  Value y = n.divide(n.cast(x, real),
-                     spread(n, n.cast(scale, real), x, axis, block));
+  Value y =
+      n.divide(n.cast(x, real), spread(n, n.cast(scale, real), x, axis, block));
   bool integer = isa<IntegerType>(element);
   if (integer)
     y = n.unary<gr::RoundEvenOp>(y);
@@ -111,7 +111,8 @@ static void quantize(Node &n) {
   if (integer && bits < 8) {
     bool natural = element.isUnsignedInteger();
     double low = natural ? 0 : -double(1 << (bits - 1));
-    double high = natural ? double((1 << bits) - 1) : double((1 << (bits - 1)) - 1);
+    double high =
+        natural ? double((1 << bits) - 1) : double((1 << (bits - 1)) - 1);
     y = n.minimum(n.maximum(y, low), high);
   }
   n.set(0, n.cast(y, element));
@@ -130,8 +131,8 @@ static void dynamicQuantize(Node &n) {
       n.maximum(n.reduce(x, gr::ReduceKind::maximum, axes, false), 0.0);
   Value scale = n.subtract(high, low);
   scale = scale ? n.divide(scale, n.scalar(255, elementOf(x))) : Value();
-  Value zero = n.unary<gr::RoundEvenOp>(
-      n.divide(n.unary<gr::NegateOp>(low), scale));
+  Value zero =
+      n.unary<gr::RoundEvenOp>(n.divide(n.unary<gr::NegateOp>(low), scale));
   zero = n.minimum(n.maximum(zero, 0.0), 255.0);
   Value y = n.unary<gr::RoundEvenOp>(n.divide(x, scale));
   y = n.minimum(n.maximum(n.add(y, zero), 0.0), 255.0);

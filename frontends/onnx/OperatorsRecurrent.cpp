@@ -18,7 +18,6 @@ using llvm::StringRef;
 using llvm::Twine;
 namespace gr = aicc::graph;
 
-
 //
 // The product of the inputs with their weights needs no state, so it is one
 // product over all steps before the loop; the loop holds what is left.
@@ -154,15 +153,22 @@ bool Recurrent::read(ArrayRef<StringRef> defaults) {
   size_t nextAlpha = 0, nextBeta = 0;
   for (const std::string &name : names) {
     std::string low = StringRef(name).lower();
-    struct Known { const char *name; bool alpha, beta; double a, b; };
-    static constexpr Known table[] = {
-        {"relu", false, false, 0, 0},   {"tanh", false, false, 0, 0},
-        {"sigmoid", false, false, 0, 0}, {"softsign", false, false, 0, 0},
-        {"softplus", false, false, 0, 0}, {"affine", true, true, 1, 0},
-        {"leakyrelu", true, false, 0.01, 0},
-        {"thresholdedrelu", true, false, 1, 0},
-        {"scaledtanh", true, true, 1, 1},
-        {"hardsigmoid", true, true, 0.2, 0.5}, {"elu", true, false, 1, 0}};
+    struct Known {
+      const char *name;
+      bool alpha, beta;
+      double a, b;
+    };
+    static constexpr Known table[] = {{"relu", false, false, 0, 0},
+                                      {"tanh", false, false, 0, 0},
+                                      {"sigmoid", false, false, 0, 0},
+                                      {"softsign", false, false, 0, 0},
+                                      {"softplus", false, false, 0, 0},
+                                      {"affine", true, true, 1, 0},
+                                      {"leakyrelu", true, false, 0.01, 0},
+                                      {"thresholdedrelu", true, false, 1, 0},
+                                      {"scaledtanh", true, true, 1, 1},
+                                      {"hardsigmoid", true, true, 0.2, 0.5},
+                                      {"elu", true, false, 1, 0}};
     const Known *found = nullptr;
     for (const Known &known : table)
       if (low == known.name)
@@ -247,10 +253,10 @@ void Recurrent::run() {
       Value init;
       if (n.has(5 + s)) {
         init = n.operand(5 + s);
-        if (!init || !n.require(rankOf(init) == 3,
-                                "an initial state has " +
-                                    Twine(init ? rankOf(init) : 0) +
-                                    " dimensions, expected 3"))
+        if (!init ||
+            !n.require(rankOf(init) == 3, "an initial state has " +
+                                              Twine(init ? rankOf(init) : 0) +
+                                              " dimensions, expected 3"))
           return;
         if (batchFirst)
           init = n.transpose(init, {1, 0, 2});
@@ -260,8 +266,8 @@ void Recurrent::run() {
       }
       inits.push_back(init);
     }
-    inits.push_back(n.broadcastTo(n.scalar(0, element),
-                                  Dims{steps, batch, hidden}));
+    inits.push_back(
+        n.broadcastTo(n.scalar(0, element), Dims{steps, batch, hidden}));
     if (n.failed() || !sums || llvm::is_contained(inits, Value()))
       return;
     SmallVector<Type> types;
@@ -269,18 +275,16 @@ void Recurrent::run() {
       types.push_back(init.getType());
     auto loop = gr::LoopOp::create(
         n.b, n.loc, types, inits,
-        AffineMapAttr::get(gr::makeMap(ArrayRef<AffineExpr>{steps},
-                                       n.importer.context)),
+        AffineMapAttr::get(
+            gr::makeMap(ArrayRef<AffineExpr>{steps}, n.importer.context)),
         n.b.getI64IntegerAttr(symbol));
     {
       OpBuilder::InsertionGuard guard(n.b);
-      Block *body = n.b.createBlock(
-          &loop.getBody(), {}, types,
-          SmallVector<Location>(types.size(), n.loc));
+      Block *body = n.b.createBlock(&loop.getBody(), {}, types,
+                                    SmallVector<Location>(types.size(), n.loc));
       AffineExpr at = backward ? gr::simplify(steps - 1 - iteration)
                                : AffineExpr(iteration);
-      SmallVector<Value> state(body->args_begin(),
-                               body->args_begin() + states);
+      SmallVector<Value> state(body->args_begin(), body->args_begin() + states);
       Value row = n.sliceAxis(sums, 0, at, n.number(1));
       row = n.reshape(row, Dims{batch, hidden * gates});
       SmallVector<Value> next = step(d, row, state);
@@ -291,10 +295,10 @@ void Recurrent::run() {
         // Past its end a sequence keeps its state and gives zeros.
         Value now = gr::DimensionsOp::create(
             n.b, n.loc, RankedTensorType::get({1}, n.b.getI64Type()),
-            AffineMapAttr::get(gr::makeMap(ArrayRef<AffineExpr>{at},
-                                           n.importer.context)));
-        Value running = n.compare(gr::Comparison::greater, limits,
-                                  n.reshape(now, {}));
+            AffineMapAttr::get(
+                gr::makeMap(ArrayRef<AffineExpr>{at}, n.importer.context)));
+        Value running =
+            n.compare(gr::Comparison::greater, limits, n.reshape(now, {}));
         for (unsigned s = 0; s < states; ++s)
           next[s] = n.select(running, next[s], state[s]);
         output = n.select(running, output, n.full(0, output));
@@ -304,10 +308,10 @@ void Recurrent::run() {
       if (!piece || n.failed())
         return;
       AffineExpr zero = n.number(0);
-      next.push_back(gr::UpdateOp::create(
-          n.b, n.loc, sequence.getType(), sequence, piece,
-          AffineMapAttr::get(gr::makeMap(Dims{at, zero, zero},
-                                         n.importer.context))));
+      next.push_back(
+          gr::UpdateOp::create(n.b, n.loc, sequence.getType(), sequence, piece,
+                               AffineMapAttr::get(gr::makeMap(
+                                   Dims{at, zero, zero}, n.importer.context))));
       gr::YieldOp::create(n.b, n.loc, next);
     }
     sequences.push_back(n.reshape(loop.getResult(states),
@@ -335,9 +339,9 @@ static void lstm(Node &n) {
     return;
   bool coupled = n.integer("input_forget", 0);
   Value peepholes = n.optionalOperand(7);
-  if (peepholes && !n.require(rankOf(peepholes) == 2,
-                              "P has " + Twine(rankOf(peepholes)) +
-                                  " dimensions, expected 2"))
+  if (peepholes &&
+      !n.require(rankOf(peepholes) == 2, "P has " + Twine(rankOf(peepholes)) +
+                                             " dimensions, expected 2"))
     return;
   Value r, p[3];
   net.prepare = [&](int64_t d, Value sums) {
@@ -397,9 +401,8 @@ static void gru(Node &n) {
                  ArrayRef<Value> states) -> SmallVector<Value> {
     Value h = states[0];
     int64_t f = d * 2;
-    Value gates =
-        n.add(n.sliceAxis(sums, 1, n.number(0), net.hidden * 2),
-              n.dot(h, early, {}, {}, {1}, {1}));
+    Value gates = n.add(n.sliceAxis(sums, 1, n.number(0), net.hidden * 2),
+                        n.dot(h, early, {}, {}, {1}, {1}));
     Value z = net.apply(f, net.clip(net.gate(gates, 0)));
     Value reset = net.apply(f, net.clip(net.gate(gates, 1)));
     Value inner;
@@ -414,8 +417,7 @@ static void gru(Node &n) {
     Value candidate =
         net.apply(f + 1, net.clip(n.add(net.gate(sums, 2), inner)));
     // (1 - z) * candidate + z * h
-    return {n.add(n.multiply(n.affine(z, -1, 1), candidate),
-                  n.multiply(z, h))};
+    return {n.add(n.multiply(n.affine(z, -1, 1), candidate), n.multiply(z, h))};
   };
   net.run();
 }

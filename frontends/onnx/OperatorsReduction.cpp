@@ -18,7 +18,6 @@ using llvm::StringRef;
 using llvm::Twine;
 namespace gr = aicc::graph;
 
-
 using Kind = gr::ReduceKind;
 
 namespace {
@@ -223,9 +222,11 @@ static void alongAxis(Node &n,
   bool flat = n.version < 13;
   int64_t rank = rankOf(x), axis = n.integer("axis", flat ? 1 : -1);
   if (flat && axis == rank)
-    return n.set(0, n.reshape(apply(n.reshape(x, Dims{gr::numElements(
-                                        tensorType(x)), n.number(1)}), 1),
-                              dimsOf(x)));
+    return n.set(
+        0, n.reshape(apply(n.reshape(x, Dims{gr::numElements(tensorType(x)),
+                                             n.number(1)}),
+                           1),
+                     dimsOf(x)));
   axis = n.axis(axis, rank);
   if (n.failed())
     return;
@@ -251,9 +252,9 @@ static void hardmax(Node &n) {
     Dims dims = dimsOf(x);
     dims[axis] = n.number(1);
     Value index = n.iota(dimsOf(x), n.b.getI64Type(), axis);
-    return n.cast(n.compare(gr::Comparison::equal, index,
-                            n.reshape(best, dims)),
-                  elementOf(x));
+    return n.cast(
+        n.compare(gr::Comparison::equal, index, n.reshape(best, dims)),
+        elementOf(x));
   });
 }
 

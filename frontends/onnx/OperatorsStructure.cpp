@@ -18,11 +18,10 @@ using llvm::StringRef;
 using llvm::Twine;
 namespace gr = aicc::graph;
 
-
 static void constant(Node &n) {
   static constexpr const char *forms[] = {
-      "value",       "sparse_value", "value_float",   "value_floats",
-      "value_int",   "value_ints",   "value_string", "value_strings"};
+      "value",     "sparse_value", "value_float",  "value_floats",
+      "value_int", "value_ints",   "value_string", "value_strings"};
   const char *form = nullptr;
   for (const char *name : forms)
     if (n.hasAttribute(name)) {
@@ -81,8 +80,7 @@ static void constantOfShape(Node &n) {
       return n.fail(error);
     element = elementType(n.importer.context, tensor->data_type());
     if (!element)
-      return n.unsupported("element type " +
-                           dataTypeName(tensor->data_type()));
+      return n.unsupported("element type " + dataTypeName(tensor->data_type()));
     ElementsAttr attribute = toAttribute(n.importer.context, n.importer.model,
                                          *tensor, "value", error);
     if (!attribute)
@@ -112,10 +110,9 @@ static bool inlineGraph(Node &n, const proto::GraphProto &graph,
                      " inputs, expected " + Twine(inputs.size())))
     return false;
   for (int i = 0; i < graph.input_size(); ++i)
-    if (!n.require(scope.values.try_emplace(graph.input(i).name(), inputs[i])
-                       .second,
-                   "its subgraph has two inputs \"" + graph.input(i).name() +
-                       "\""))
+    if (!n.require(
+            scope.values.try_emplace(graph.input(i).name(), inputs[i]).second,
+            "its subgraph has two inputs \"" + graph.input(i).name() + "\""))
       return false;
   return succeeded(n.importer.importGraph(graph, scope, outputs));
 }
@@ -190,8 +187,9 @@ static void loop(Node &n) {
   for (int64_t trip = 0; trip < *trips && *condition; ++trip) {
     if (trip == maxTrips)
       return n.unsupported("more than " + Twine(maxTrips) + " trips");
-    SmallVector<Tensor *> inputs = {n.knownScalar(n.number(trip)),
-                                    n.knownScalar(n.number(1), n.b.getI1Type())};
+    SmallVector<Tensor *> inputs = {
+        n.knownScalar(n.number(trip)),
+        n.knownScalar(n.number(1), n.b.getI1Type())};
     inputs.append(state);
     SmallVector<Tensor *> outputs;
     if (!inlineGraph(n, *body, inputs, outputs))
@@ -270,8 +268,7 @@ static void scan(Node &n) {
     if (!size || *size > maxTrips)
       return n.unsupported("a dynamic number of trips or more than " +
                            Twine(maxTrips));
-    if (!n.require(trips.value_or(*size) == *size,
-                   "scanned dimensions differ"))
+    if (!n.require(trips.value_or(*size) == *size, "scanned dimensions differ"))
       return;
     trips = size;
     sources.push_back(x);
@@ -281,8 +278,7 @@ static void scan(Node &n) {
     SmallVector<Tensor *> inputs = state;
     for (int64_t i = 0; i < scanned; ++i) {
       int64_t at = inBack[i] ? *trips - 1 - trip : trip;
-      Value row =
-          n.sliceAxis(sources[i], inAxes[i], n.number(at), n.number(1));
+      Value row = n.sliceAxis(sources[i], inAxes[i], n.number(at), n.number(1));
       if (!row)
         return;
       Dims dims = dimsOf(row);

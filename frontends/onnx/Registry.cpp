@@ -12,11 +12,10 @@ using llvm::StringRef;
 
 static llvm::ArrayRef<Operator> tableAt(unsigned i) {
   static constexpr llvm::ArrayRef<Operator> (*tables[])() = {
-      elementwiseOperators,   activationOperators, movementOperators,
-      indexingOperators,      productOperators,    poolingOperators,
-      reductionOperators,     normalizationOperators,
-      attentionOperators,     recurrentOperators,  quantizationOperators,
-      structureOperators};
+      elementwiseOperators, activationOperators,    movementOperators,
+      indexingOperators,    productOperators,       poolingOperators,
+      reductionOperators,   normalizationOperators, attentionOperators,
+      recurrentOperators,   quantizationOperators,  structureOperators};
   return i < std::size(tables) ? tables[i]() : llvm::ArrayRef<Operator>();
 }
 

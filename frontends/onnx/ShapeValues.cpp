@@ -103,7 +103,8 @@ static Maybe wrap(MLIRContext *context, Type element, int64_t value) {
   unsigned bits = element.getIntOrFloatBitWidth();
   if (bits < 64) {
     bool natural = element.isUnsignedInteger() || bits == 1;
-    bool fits = natural ? llvm::isUIntN(bits, value) : llvm::isIntN(bits, value);
+    bool fits =
+        natural ? llvm::isUIntN(bits, value) : llvm::isIntN(bits, value);
     if (!fits || (natural && value < 0))
       return std::nullopt;
   } else if (element.isUnsignedInteger() && value < 0) {
@@ -114,8 +115,20 @@ static Maybe wrap(MLIRContext *context, Type element, int64_t value) {
 
 namespace {
 enum class Action {
-  add, sub, mul, div, mod, max, min, equal, less, lessEqual, greater,
-  greaterEqual, logicalAnd, logicalOr
+  add,
+  sub,
+  mul,
+  div,
+  mod,
+  max,
+  min,
+  equal,
+  less,
+  lessEqual,
+  greater,
+  greaterEqual,
+  logicalAnd,
+  logicalOr
 };
 } // namespace
 
@@ -128,9 +141,15 @@ static Maybe arithmetic(MLIRContext *context, Action op, const Scalar &a,
   if (!real && x && y) {
     int64_t r;
     switch (op) {
-    case Action::add: return llvm::AddOverflow(*x, *y, r) ? std::nullopt : wrap(context, element, r);
-    case Action::sub: return llvm::SubOverflow(*x, *y, r) ? std::nullopt : wrap(context, element, r);
-    case Action::mul: return llvm::MulOverflow(*x, *y, r) ? std::nullopt : wrap(context, element, r);
+    case Action::add:
+      return llvm::AddOverflow(*x, *y, r) ? std::nullopt
+                                          : wrap(context, element, r);
+    case Action::sub:
+      return llvm::SubOverflow(*x, *y, r) ? std::nullopt
+                                          : wrap(context, element, r);
+    case Action::mul:
+      return llvm::MulOverflow(*x, *y, r) ? std::nullopt
+                                          : wrap(context, element, r);
     case Action::div:
       if (*y == 0 || (*y == -1 && *x == INT64_MIN))
         return std::nullopt;
@@ -140,34 +159,56 @@ static Maybe arithmetic(MLIRContext *context, Action op, const Scalar &a,
         return std::nullopt;
       r = *x % *y;
       return wrap(context, element, r && (r < 0) != (*y < 0) ? r + *y : r);
-    case Action::max: return integer(context, std::max(*x, *y));
-    case Action::min: return integer(context, std::min(*x, *y));
-    case Action::equal: return truth(*x == *y);
-    case Action::less: return truth(*x < *y);
-    case Action::lessEqual: return truth(*x <= *y);
-    case Action::greater: return truth(*x > *y);
-    case Action::greaterEqual: return truth(*x >= *y);
-    case Action::logicalAnd: return truth(*x && *y);
-    case Action::logicalOr: return truth(*x || *y);
+    case Action::max:
+      return integer(context, std::max(*x, *y));
+    case Action::min:
+      return integer(context, std::min(*x, *y));
+    case Action::equal:
+      return truth(*x == *y);
+    case Action::less:
+      return truth(*x < *y);
+    case Action::lessEqual:
+      return truth(*x <= *y);
+    case Action::greater:
+      return truth(*x > *y);
+    case Action::greaterEqual:
+      return truth(*x >= *y);
+    case Action::logicalAnd:
+      return truth(*x && *y);
+    case Action::logicalOr:
+      return truth(*x || *y);
     }
   }
   if (real) {
     auto p = numeric(a), q = numeric(b);
     if (p && q) {
       switch (op) {
-      case Action::add: return number(context, element, *p + *q);
-      case Action::sub: return number(context, element, *p - *q);
-      case Action::mul: return number(context, element, *p * *q);
-      case Action::div: return number(context, element, *p / *q);
-      case Action::mod: return std::nullopt;
-      case Action::max: return number(context, element, std::fmax(*p, *q));
-      case Action::min: return number(context, element, std::fmin(*p, *q));
-      case Action::equal: return truth(*p == *q);
-      case Action::less: return truth(*p < *q);
-      case Action::lessEqual: return truth(*p <= *q);
-      case Action::greater: return truth(*p > *q);
-      case Action::greaterEqual: return truth(*p >= *q);
-      default: return std::nullopt;
+      case Action::add:
+        return number(context, element, *p + *q);
+      case Action::sub:
+        return number(context, element, *p - *q);
+      case Action::mul:
+        return number(context, element, *p * *q);
+      case Action::div:
+        return number(context, element, *p / *q);
+      case Action::mod:
+        return std::nullopt;
+      case Action::max:
+        return number(context, element, std::fmax(*p, *q));
+      case Action::min:
+        return number(context, element, std::fmin(*p, *q));
+      case Action::equal:
+        return truth(*p == *q);
+      case Action::less:
+        return truth(*p < *q);
+      case Action::lessEqual:
+        return truth(*p <= *q);
+      case Action::greater:
+        return truth(*p > *q);
+      case Action::greaterEqual:
+        return truth(*p >= *q);
+      default:
+        return std::nullopt;
       }
     }
   }
@@ -178,8 +219,10 @@ static Maybe arithmetic(MLIRContext *context, Action op, const Scalar &a,
     return nonNegative(gr::simplify(rhs - lhs));
   };
   switch (op) {
-  case Action::add: return expression(p + q);
-  case Action::sub: return expression(p - q);
+  case Action::add:
+    return expression(p + q);
+  case Action::sub:
+    return expression(p - q);
   case Action::mul:
     if (sizeOf(p) * sizeOf(q) > maxTerms)
       return std::nullopt;
@@ -201,13 +244,9 @@ static Maybe arithmetic(MLIRContext *context, Action op, const Scalar &a,
       return std::nullopt;
     return expression(p % q);
   case Action::max:
-    return atMost(p, q)   ? Maybe(b)
-           : atMost(q, p) ? Maybe(a)
-                          : std::nullopt;
+    return atMost(p, q) ? Maybe(b) : atMost(q, p) ? Maybe(a) : std::nullopt;
   case Action::min:
-    return atMost(p, q)   ? Maybe(a)
-           : atMost(q, p) ? Maybe(b)
-                          : std::nullopt;
+    return atMost(p, q) ? Maybe(a) : atMost(q, p) ? Maybe(b) : std::nullopt;
   case Action::equal:
     if (gr::equal(p, q))
       return truth(true);
@@ -215,9 +254,13 @@ static Maybe arithmetic(MLIRContext *context, Action op, const Scalar &a,
     if (atMost(p + 1, q) || atMost(q + 1, p))
       return truth(false);
     return std::nullopt;
-  case Action::less: return arithmetic(context, Action::greaterEqual, b, {getAffineConstantExpr(0, context) + p + 1}, element);
-  case Action::lessEqual: return arithmetic(context, Action::greaterEqual, b, a, element);
-  case Action::greater: return arithmetic(context, Action::greaterEqual, a, {q + 1}, element);
+  case Action::less:
+    return arithmetic(context, Action::greaterEqual, b,
+                      {getAffineConstantExpr(0, context) + p + 1}, element);
+  case Action::lessEqual:
+    return arithmetic(context, Action::greaterEqual, b, a, element);
+  case Action::greater:
+    return arithmetic(context, Action::greaterEqual, a, {q + 1}, element);
   case Action::greaterEqual:
     if (atMost(q, p))
       return truth(true);
@@ -239,8 +282,8 @@ static double toDouble(FloatType type, const char *bytes) {
   std::memcpy(&raw, bytes, bits / 8);
   llvm::APFloat value(type.getFloatSemantics(), llvm::APInt(bits, raw));
   bool lost;
-  value.convert(llvm::APFloat::IEEEdouble(),
-                llvm::APFloat::rmNearestTiesToEven, &lost);
+  value.convert(llvm::APFloat::IEEEdouble(), llvm::APFloat::rmNearestTiesToEven,
+                &lost);
   return value.convertToDouble();
 }
 
@@ -349,9 +392,7 @@ public:
   std::optional<Known> run();
 
 private:
-  const Known *in(unsigned i) {
-    return node.has(i) ? node.known(i) : nullptr;
-  }
+  const Known *in(unsigned i) { return node.has(i) ? node.known(i) : nullptr; }
   /// Constant integers of an input or, in older versions, an attribute.
   std::optional<Ints> list(unsigned i, StringRef attribute);
   std::optional<Known> binary(Action op, Type element);
@@ -427,9 +468,9 @@ std::optional<Known> Evaluator::binary(Action op, Type element) {
     return std::nullopt;
   Known result{element ? element : x->element, *shape, {}};
   for (int64_t i = 0, n = countOf(*shape); i < n; ++i) {
-    Maybe value = arithmetic(
-        context, op, x->values[broadcastIndex(i, *shape, x->shape)],
-        y->values[broadcastIndex(i, *shape, y->shape)], x->element);
+    Maybe value =
+        arithmetic(context, op, x->values[broadcastIndex(i, *shape, x->shape)],
+                   y->values[broadcastIndex(i, *shape, y->shape)], x->element);
     if (!value)
       return std::nullopt;
     result.values.push_back(*value);
@@ -447,7 +488,8 @@ std::optional<Known> Evaluator::shape() {
   };
   int64_t start = clamp(node.integer("start", 0));
   int64_t end = clamp(node.integer("end", rank));
-  Known result{IntegerType::get(context, 64), {std::max<int64_t>(0, end - start)}, {}};
+  Known result{
+      IntegerType::get(context, 64), {std::max<int64_t>(0, end - start)}, {}};
   for (int64_t i = start; i < end; ++i)
     result.values.push_back({x->dims[i]});
   return result;
@@ -595,8 +637,7 @@ std::optional<Known> Evaluator::concat() {
     outer *= result.shape[i];
   for (unsigned i = 0; i < node.numInputs(); ++i) {
     const Known *x = in(i);
-    if (!x || int64_t(x->shape.size()) != rank ||
-        x->element != result.element)
+    if (!x || int64_t(x->shape.size()) != rank || x->element != result.element)
       return std::nullopt;
     for (int64_t d = 0; d < rank; ++d)
       if (d != axis && x->shape[d] != in(0)->shape[d])
@@ -693,10 +734,13 @@ std::optional<Known> Evaluator::filled() {
     std::string error;
     if (!checkTensor(*tensor, 1, error) || tensor->dims_size() > 1)
       return std::nullopt;
-    Tensor constant{"", node.loc, elementType(context, tensor->data_type()),
+    Tensor constant{"",
+                    node.loc,
+                    elementType(context, tensor->data_type()),
                     node.numbers(ArrayRef<int64_t>(tensor->dims().data(),
                                                    tensor->dims_size())),
-                    {}, tensor};
+                    {},
+                    tensor};
     const Known *known =
         constant.element ? node.importer.known(constant) : nullptr;
     if (!known || known->values.size() != 1)
@@ -805,9 +849,11 @@ std::optional<Known> Evaluator::run() {
   if (op == "Less" || op == "LessOrEqual")
     return binary(op == "Less" ? Action::less : Action::lessEqual, boolean);
   if (op == "Greater" || op == "GreaterOrEqual")
-    return binary(op == "Greater" ? Action::greater : Action::greaterEqual, boolean);
+    return binary(op == "Greater" ? Action::greater : Action::greaterEqual,
+                  boolean);
   if (op == "And" || op == "Or")
-    return binary(op == "And" ? Action::logicalAnd : Action::logicalOr, boolean);
+    return binary(op == "And" ? Action::logicalAnd : Action::logicalOr,
+                  boolean);
   if (op == "Not")
     return map([&](const Scalar &s) {
       return s.constant() ? integer(context, !*s.constant()) : std::nullopt;
@@ -844,8 +890,7 @@ std::optional<Known> Evaluator::run() {
                                                             : std::nullopt;
     if (!wanted)
       return std::nullopt;
-    auto dims = reshapeDims(node, node.numbers(x->shape),
-                            node.numbers(*wanted),
+    auto dims = reshapeDims(node, node.numbers(x->shape), node.numbers(*wanted),
                             node.integer("allowzero", 0));
     Ints shape;
     for (AffineExpr dim : dims.value_or(Dims())) {

@@ -117,11 +117,20 @@ static void printExpr(AffineExpr expr, const std::vector<std::string> &names,
   }
   const char *op = " + ";
   switch (binary.getKind()) {
-  case AffineExprKind::Mul: op = " * "; break;
-  case AffineExprKind::FloorDiv: op = " floordiv "; break;
-  case AffineExprKind::CeilDiv: op = " ceildiv "; break;
-  case AffineExprKind::Mod: op = " mod "; break;
-  default: break;
+  case AffineExprKind::Mul:
+    op = " * ";
+    break;
+  case AffineExprKind::FloorDiv:
+    op = " floordiv ";
+    break;
+  case AffineExprKind::CeilDiv:
+    op = " ceildiv ";
+    break;
+  case AffineExprKind::Mod:
+    op = " mod ";
+    break;
+  default:
+    break;
   }
   if (inner)
     os << "(";

@@ -89,30 +89,54 @@ Type aicc::onnx::elementType(MLIRContext *context, int32_t type) {
     return IntegerType::get(context, bits, IntegerType::Unsigned);
   };
   switch (type) {
-  case FLOAT: return Float32Type::get(context);
-  case UINT8: return natural(8);
-  case INT8: return integer(8);
-  case UINT16: return natural(16);
-  case INT16: return integer(16);
-  case INT32: return integer(32);
-  case INT64: return integer(64);
-  case BOOL: return integer(1);
-  case FLOAT16: return Float16Type::get(context);
-  case DOUBLE: return Float64Type::get(context);
-  case UINT32: return natural(32);
-  case UINT64: return natural(64);
-  case BFLOAT16: return BFloat16Type::get(context);
-  case FLOAT8E4M3FN: return Float8E4M3FNType::get(context);
-  case FLOAT8E4M3FNUZ: return Float8E4M3FNUZType::get(context);
-  case FLOAT8E5M2: return Float8E5M2Type::get(context);
-  case FLOAT8E5M2FNUZ: return Float8E5M2FNUZType::get(context);
-  case UINT4: return natural(4);
-  case INT4: return integer(4);
-  case FLOAT4E2M1: return Float4E2M1FNType::get(context);
-  case FLOAT8E8M0: return Float8E8M0FNUType::get(context);
-  case UINT2: return natural(2);
-  case INT2: return integer(2);
-  default: return {};
+  case FLOAT:
+    return Float32Type::get(context);
+  case UINT8:
+    return natural(8);
+  case INT8:
+    return integer(8);
+  case UINT16:
+    return natural(16);
+  case INT16:
+    return integer(16);
+  case INT32:
+    return integer(32);
+  case INT64:
+    return integer(64);
+  case BOOL:
+    return integer(1);
+  case FLOAT16:
+    return Float16Type::get(context);
+  case DOUBLE:
+    return Float64Type::get(context);
+  case UINT32:
+    return natural(32);
+  case UINT64:
+    return natural(64);
+  case BFLOAT16:
+    return BFloat16Type::get(context);
+  case FLOAT8E4M3FN:
+    return Float8E4M3FNType::get(context);
+  case FLOAT8E4M3FNUZ:
+    return Float8E4M3FNUZType::get(context);
+  case FLOAT8E5M2:
+    return Float8E5M2Type::get(context);
+  case FLOAT8E5M2FNUZ:
+    return Float8E5M2FNUZType::get(context);
+  case UINT4:
+    return natural(4);
+  case INT4:
+    return integer(4);
+  case FLOAT4E2M1:
+    return Float4E2M1FNType::get(context);
+  case FLOAT8E8M0:
+    return Float8E8M0FNUType::get(context);
+  case UINT2:
+    return natural(2);
+  case INT2:
+    return integer(2);
+  default:
+    return {};
   }
 }
 
@@ -172,8 +196,7 @@ static void unpack(StringRef packed, unsigned bits, bool isSigned,
   unsigned per = 8 / bits, mask = (1u << bits) - 1;
   out.resize(count);
   for (int64_t i = 0; i < count; ++i) {
-    unsigned value =
-        (uint8_t(packed[i / per]) >> (i % per * bits)) & mask;
+    unsigned value = (uint8_t(packed[i / per]) >> (i % per * bits)) & mask;
     if (isSigned && (value >> (bits - 1)))
       value |= ~mask;
     out[i] = char(value);
@@ -210,8 +233,8 @@ bool aicc::onnx::decode(Model &model, const proto::TensorProto &tensor,
     return false;
   };
   if (info.field == Field::none || info.bits > 64 || info.type == COMPLEX64) {
-    error = name + " has element type " + info.name +
-            ", which is not supported";
+    error =
+        name + " has element type " + info.name + ", which is not supported";
     return false;
   }
   if (tensor.data_location() == 1) {
@@ -242,9 +265,12 @@ bool aicc::onnx::decode(Model &model, const proto::TensorProto &tensor,
     return true;
   };
   switch (info.field) {
-  case Field::float32: return array(tensor.float_data(), "values");
-  case Field::float64: return array(tensor.double_data(), "values");
-  case Field::int64: return array(tensor.int64_data(), "values");
+  case Field::float32:
+    return array(tensor.float_data(), "values");
+  case Field::float64:
+    return array(tensor.double_data(), "values");
+  case Field::int64:
+    return array(tensor.int64_data(), "values");
   case Field::uint64:
     if (info.bits == 64)
       return array(tensor.uint64_data(), "values");
@@ -319,8 +345,8 @@ ElementsAttr aicc::onnx::toAttribute(MLIRContext *context,
   }
   // Kernels read whole elements: an external tensor at an odd offset is moved.
   if (!payload.copy && uintptr_t(payload.bytes.data()) % width != 0) {
-    payload.copy = std::make_shared<std::vector<char>>(
-        payload.bytes.begin(), payload.bytes.end());
+    payload.copy = std::make_shared<std::vector<char>>(payload.bytes.begin(),
+                                                       payload.bytes.end());
     payload.bytes = {payload.copy->data(), payload.copy->size()};
   }
   std::shared_ptr<void> owner = model;
@@ -342,8 +368,8 @@ ElementsAttr aicc::onnx::smallConstant(RankedTensorType type,
   }
   SmallVector<APInt> numbers;
   for (int64_t value : values)
-    numbers.push_back(APInt(64, value, true)
-                          .trunc(element.getIntOrFloatBitWidth()));
+    numbers.push_back(
+        APInt(64, value, true).trunc(element.getIntOrFloatBitWidth()));
   return DenseElementsAttr::get(type, numbers);
 }
 
@@ -354,8 +380,8 @@ ElementsAttr aicc::onnx::smallConstant(RankedTensorType type,
   if (!real) {
     SmallVector<int64_t> numbers;
     for (double value : values)
-      numbers.push_back(static_cast<int64_t>(
-          std::clamp(value, -9.2e18, 9.2e18)));
+      numbers.push_back(
+          static_cast<int64_t>(std::clamp(value, -9.2e18, 9.2e18)));
     return smallConstant(type, numbers);
   }
   SmallVector<APFloat> numbers;

@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "frontends/onnx/Node.h"
 #include "frontends/onnx/Windows.h"
+#include "frontends/onnx/Node.h"
 
 #include "llvm/ADT/StringExtras.h"
 
@@ -18,7 +18,6 @@ using namespace aicc::onnx;
 using llvm::StringRef;
 using llvm::Twine;
 namespace gr = aicc::graph;
-
 
 std::optional<Windows> aicc::onnx::readWindows(Node &n,
                                                ArrayRef<int64_t> kernel) {
@@ -38,9 +37,9 @@ std::optional<Windows> aicc::onnx::readWindows(Node &n,
   // Far above any real window, and products of these do not overflow.
   constexpr int64_t most = int64_t(1) << 24;
   for (size_t i = 0; i < rank; ++i)
-    if (!n.require(w.kernel[i] > 0 && w.kernel[i] <= most &&
-                       w.strides[i] > 0 && w.strides[i] <= most &&
-                       w.dilations[i] > 0 && w.dilations[i] <= most,
+    if (!n.require(w.kernel[i] > 0 && w.kernel[i] <= most && w.strides[i] > 0 &&
+                       w.strides[i] <= most && w.dilations[i] > 0 &&
+                       w.dilations[i] <= most,
                    "a window, stride or dilation is out of range"))
       return std::nullopt;
   for (int64_t pad : pads)
@@ -51,8 +50,8 @@ std::optional<Windows> aicc::onnx::readWindows(Node &n,
   return w;
 }
 
-bool aicc::onnx::placeWindows(Node &n, Windows &w,
-                              ArrayRef<AffineExpr> spatial, bool ceilMode) {
+bool aicc::onnx::placeWindows(Node &n, Windows &w, ArrayRef<AffineExpr> spatial,
+                              bool ceilMode) {
   std::string automatic = n.string("auto_pad", "NOTSET");
   bool upper = automatic == "SAME_UPPER";
   bool same = upper || automatic == "SAME_LOWER";
@@ -80,10 +79,10 @@ bool aicc::onnx::placeWindows(Node &n, Windows &w,
       }
       int64_t in = size.value_or(0);
       int64_t total =
-          stride == 1 ? span - 1
-                      : std::max<int64_t>(
-                            0, (llvm::divideCeil(in, stride) - 1) * stride +
-                                   span - in);
+          stride == 1
+              ? span - 1
+              : std::max<int64_t>(
+                    0, (llvm::divideCeil(in, stride) - 1) * stride + span - in);
       w.low[i] = upper ? total / 2 : total - total / 2;
       w.high[i] = total - w.low[i];
     }
@@ -98,8 +97,8 @@ bool aicc::onnx::placeWindows(Node &n, Windows &w,
         // A window that would start in the padding after the end is dropped.
         if ((count - 1) * stride >= *size + w.low[i])
           --count;
-        high = std::max<int64_t>(
-            0, (count - 1) * stride + span - *size - w.low[i]);
+        high = std::max<int64_t>(0, (count - 1) * stride + span - *size -
+                                        w.low[i]);
       } else {
         if (span < stride + w.high[i]) {
           n.unsupported("ceil_mode with windows that may start in the padding "
