@@ -24,7 +24,7 @@ config.environment["PATH"] = os.pathsep.join([
     os.path.join(build, "venv", "bin"),
     os.environ["PATH"],
 ])
-for name in ("OCL_ICD_VENDORS", "CL_CONFIG_CPU_TARGET_ARCH", "AICC_TEST_DATA", "HOME"):
+for name in ("AICC_OPENCL_LIBRARY", "CL_CONFIG_CPU_TARGET_ARCH", "AICC_TEST_DATA", "HOME"):
     if name in os.environ:
         config.environment[name] = os.environ[name]
 config.substitutions += [("%root", root), ("%build", build), ("%python", os.path.join(build, "venv", "bin", "python"))]

@@ -111,6 +111,6 @@ build() {
 # makes that runtime generate the same code on every machine.
 use_intel_runtime() {
   [ -e "$VENV/lib/libintelocl.so" ] || return 0
-  export OCL_ICD_VENDORS=$VENV/lib/libintelocl.so
+  export AICC_OPENCL_LIBRARY=${AICC_OPENCL_LIBRARY:-$VENV/lib/libintelocl.so}
   export CL_CONFIG_CPU_TARGET_ARCH=${CL_CONFIG_CPU_TARGET_ARCH:-core-avx2}
 }

@@ -5,6 +5,7 @@
 """Helpers of the tests and benchmarks that drive `aicc` and `aicc-run`."""
 
 import fcntl
+import json
 import os
 import pathlib
 import shutil
@@ -86,7 +87,7 @@ def environment():
     result = dict(os.environ)
     intel = BUILD / "venv" / "lib" / "libintelocl.so"
     if intel.exists():
-        result.setdefault("OCL_ICD_VENDORS", str(intel))
+        result.setdefault("AICC_OPENCL_LIBRARY", str(intel))
         result.setdefault("CL_CONFIG_CPU_TARGET_ARCH", "core-avx2")
     return result
 
@@ -112,10 +113,10 @@ def last_line(text):
 
 def devices():
     """The names of the devices that aicc-run lists."""
-    status, out, err = call(program("aicc-run"), "--list-devices")
+    status, out, err = call(program("aicc-run"), "--list-devices", "--json")
     if status:
         raise RuntimeError(f"aicc-run --list-devices ended with {status}: {last_line(err)}")
-    return [line.split()[0].rstrip(":") for line in out.splitlines() if ":" in line.split()[0]] if out else []
+    return [device["name"] for device in json.loads(out)["devices"]]
 
 
 def has_device(family):

@@ -140,7 +140,7 @@ def test_inputs(c):
     (c.folder / "three.raw").write_bytes(images.tobytes())
     results = []
     for k, given in enumerate((f"image={c.folder / 'three.npy'}", f"image={c.folder / 'three.pb'}",
-                               f"image={c.folder / 'three.raw'}:3x1x8x8")):
+                               f"image={c.folder / 'three.raw'}:f32:3x1x8x8")):
         c.run("--input", given, f"--save-outputs={c.folder / f'in-{k}'}")
         results.append(numpy.load(c.folder / f"in-{k}" / "logits.npy"))
     assert all(numpy.array_equal(results[0], r) for r in results[1:]), "the same input in other forms gave other results"
