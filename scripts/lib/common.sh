@@ -46,7 +46,9 @@ install_packages() {
   say "installing Debian packages: ${missing[*]}"
   as_root apt-get update -qq || die "apt-get update failed, and these packages are missing: ${missing[*]}"
   for name in "${missing[@]}"; do
-    apt-cache policy "$name" 2>/dev/null | grep -q 'Candidate: [^(]' || absent+=("$name")
+    case $(apt-cache policy "$name" 2>/dev/null) in
+    *"Candidate: (none)"* | "") absent+=("$name") ;;
+    esac
   done
   [ ${#absent[@]} -eq 0 ] ||
     die "apt's sources have no package ${absent[*]}: aicc needs Debian 12 with its security updates enabled"
