@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "compiler/lowering/Lowering.h"
 #include "compiler/target/Registry.h"
 #include "compiler/transforms/Passes.h"
 #include "dialects/exec/Exec.h"
@@ -27,6 +28,7 @@ int main(int argc, char **argv) {
     generator->registerDialects(registry);
   mlir::registerTransformsPasses();
   aicc::transforms::registerPasses();
+  mlir::registerPass(aicc::lowering::createLowerKernelsPass);
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "aicc pass runner\n", registry));
 }

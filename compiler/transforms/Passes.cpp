@@ -19,4 +19,5 @@ void aicc::transforms::registerPasses() {
   mlir::registerPass(createCollapseProductsPass);
   mlir::registerPass(createSinkReshapesPass);
   mlir::registerPass([] { return createPackWeightsPass(); });
+  mlir::registerPass(createOutlineKernelsPass);
 }

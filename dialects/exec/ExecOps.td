@@ -15,12 +15,14 @@ def Exec_KernelOp : Exec_Op<"kernel", [
     results carry their dimensions as encodings (see `graph`), also after the
     body has been lowered to `linalg` on types without encodings:
     `argument_types` and `result_types` keep them. `sources` names the model's
-    nodes that the kernel computes.
+    nodes that the kernel computes. The only result may have the memory of an
+    argument in `in_place`.
   }];
   let arguments = (ins SymbolNameAttr:$sym_name,
                        TypeArrayAttr:$argument_types,
                        TypeArrayAttr:$result_types,
-                       DefaultValuedAttr<StrArrayAttr, "{}">:$sources);
+                       DefaultValuedAttr<StrArrayAttr, "{}">:$sources,
+                       OptionalAttr<DenseI64ArrayAttr>:$in_place);
   let regions = (region SizedRegion<1>:$body);
   let hasCustomAssemblyFormat = 1;
   let hasVerifier = 1;
@@ -97,6 +99,13 @@ def Exec_ViewOp : Exec_Op<"view", [Pure]> {
   let arguments = (ins AnyRankedTensor:$operand);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "$operand attr-dict `:` functional-type(operands, results)";
+}
+
+def Exec_CopyOp : Exec_Op<"copy", [Pure, SameOperandsAndResultType]> {
+  let summary = "the same elements in a buffer of their own";
+  let arguments = (ins AnyRankedTensor:$operand);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$operand attr-dict `:` type($operand)";
 }
 
 def Exec_LoopOp : Exec_Op<"loop", [

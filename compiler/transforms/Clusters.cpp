@@ -1,0 +1,358 @@
+//===- Clusters.cpp - which operators share a kernel ----------------------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/transforms/Clusters.h"
+#include "dialects/graph/Dims.h"
+
+#include "mlir/IR/Matchers.h"
+#include "llvm/ADT/SetVector.h"
+
+#include <queue>
+
+using namespace mlir;
+using namespace aicc::graph;
+using llvm::SmallVector;
+
+namespace aicc::transforms {
+
+/// Operators of one kernel, and buffers it may touch: what keeps the time to
+/// compile one kernel bounded.
+static constexpr unsigned maxOps = 96;
+
+static std::optional<ClusterKind> kindOf(Operation *op) {
+  if (op->hasTrait<Elementwise>())
+    return ClusterKind::elementwise;
+  if (isa<BroadcastOp, IotaOp, SliceOp, TransposeOp, ReverseOp, ConcatenateOp,
+          PadOp, DimensionsOp>(op))
+    return ClusterKind::movement;
+  if (isa<SoftmaxOp, NormalizeOp, ReduceOp, ArgReduceOp, CumulativeOp>(op))
+    return ClusterKind::rows;
+  if (isa<DotGeneralOp, ConvolutionOp, ConvolutionTransposeOp, ReduceWindowOp>(
+          op))
+    return ClusterKind::heavy;
+  if (isa<graph::ConstantOp, ReshapeOp, LoopOp>(op) ||
+      op->hasTrait<OpTrait::IsTerminator>())
+    return std::nullopt;
+  return ClusterKind::gather;
+}
+
+bool Clusters::isInlined(Value value, Operation *user) {
+  Operation *op = value.getDefiningOp();
+  std::optional<ClusterKind> kind = kindOf(user);
+  if (!op || !kind)
+    return false;
+  if (isa<BroadcastOp, IotaOp>(op))
+    return true;
+  if (auto constant = dyn_cast<graph::ConstantOp>(op))
+    return *kind != ClusterKind::heavy && isa<SplatElementsAttr>(constant.getValue());
+  return false;
+}
+
+static void addBases(Value value, Operation *user, bool direct,
+                     SmallVectorImpl<Base> &bases) {
+  if (!Clusters::isInlined(value, user)) {
+    bases.push_back({value, direct});
+    return;
+  }
+  Operation *op = value.getDefiningOp();
+  for (Value operand : op->getOperands())
+    addBases(operand, op, false, bases);
+}
+
+SmallVector<Base> basesOf(Operation *op) {
+  SmallVector<Base> bases;
+  bool direct = op->hasTrait<Elementwise>();
+  for (Value operand : op->getOperands())
+    addBases(operand, op, direct, bases);
+  return bases;
+}
+
+static bool sameShape(Type a, Type b) {
+  auto x = cast<RankedTensorType>(a), y = cast<RankedTensorType>(b);
+  return x.getShape() == y.getShape() && x.getEncoding() == y.getEncoding();
+}
+
+Clusters::Clusters(Block &block) : block(block) {
+  unsigned next = 0;
+  for (Operation &op : block)
+    position[&op] = next++;
+  for (Operation &op : block)
+    place(&op);
+}
+
+int Clusters::clusterOf(Value value) const {
+  Operation *op = value.getDefiningOp();
+  auto it = op ? owner.find(op) : owner.end();
+  return it == owner.end() ? -1 : int(it->second);
+}
+
+/// Whether any operator but those of the cluster and `except` reads the value,
+/// also through a copied broadcast.
+bool Clusters::usedOutside(Value value, unsigned cluster,
+                           Operation *except) const {
+  for (Operation *user : value.getUsers()) {
+    if (user == except)
+      continue;
+    auto it = owner.find(user);
+    if (it != owner.end() && it->second == cluster)
+      continue;
+    return true;
+  }
+  return false;
+}
+
+/// Whether computing the value needs a result of the cluster.
+bool Clusters::dependsOn(Value value, unsigned cluster) const {
+  const Cluster &target = clusters[cluster];
+  llvm::SetVector<Operation *> work;
+  auto add = [&](Value v) {
+    Operation *op = v.getDefiningOp();
+    // Operators of enclosing blocks came before everything here.
+    while (op && op->getBlock() != &block)
+      op = op->getParentOp();
+    if (!op || !position.contains(op))
+      return;
+    auto it = owner.find(op);
+    unsigned last = it == owner.end() ? position.lookup(op)
+                                      : clusters[it->second].last;
+    if (last >= target.first)
+      work.insert(op);
+  };
+  add(value);
+  for (unsigned i = 0; i < work.size(); ++i) {
+    auto it = owner.find(work[i]);
+    if (it != owner.end() && it->second == cluster)
+      return true;
+    auto visit = [&](Operation *op) {
+      op->walk([&](Operation *inner) {
+        for (Value operand : inner->getOperands())
+          add(operand);
+      });
+    };
+    if (it == owner.end())
+      visit(work[i]);
+    else
+      for (Operation *op : clusters[it->second].ops)
+        visit(op);
+  }
+  return false;
+}
+
+unsigned Clusters::create(Operation *op, ClusterKind kind) {
+  unsigned at = position.lookup(op);
+  clusters.push_back(
+      {kind, {op}, cast<RankedTensorType>(op->getResult(0).getType()), at, at});
+  owner[op] = clusters.size() - 1;
+  return clusters.size() - 1;
+}
+
+void Clusters::merge(unsigned from, unsigned into) {
+  Cluster &source = clusters[from], &target = clusters[into];
+  for (Operation *op : source.ops)
+    owner[op] = into;
+  target.ops.append(source.ops);
+  llvm::sort(target.ops, [&](Operation *a, Operation *b) {
+    return position.lookup(a) < position.lookup(b);
+  });
+  target.first = std::min(target.first, source.first);
+  target.last = std::max(target.last, source.last);
+  if (source.kind == ClusterKind::movement &&
+      target.kind == ClusterKind::elementwise)
+    target.kind = ClusterKind::movement;
+  source.ops.clear();
+}
+
+/// An elementwise operator at the end of a kernel.
+bool Clusters::join(Operation *op, unsigned cluster) {
+  const Cluster &target = clusters[cluster];
+  if (!sameShape(target.shape, op->getResult(0).getType()) ||
+      target.ops.size() >= maxOps)
+    return false;
+  for (const Base &base : basesOf(op)) {
+    if (clusterOf(base.value) == int(cluster)) {
+      // Another element of a result than the one at hand doesn't exist yet.
+      if (!base.direct)
+        return false;
+      continue;
+    }
+    if (dependsOn(base.value, cluster))
+      return false;
+  }
+  owner[op] = cluster;
+  clusters[cluster].ops.push_back(op);
+  clusters[cluster].last = position.lookup(op);
+  return true;
+}
+
+/// Moves producers that only `op` uses into its cluster.
+void Clusters::absorbProducers(unsigned into, Operation *op) {
+  for (const Base &base : basesOf(op)) {
+    int from = clusterOf(base.value);
+    if (from < 0 || from == int(into))
+      continue;
+    const Cluster &source = clusters[from];
+    const Cluster &target = clusters[into];
+    bool pure = source.kind == ClusterKind::elementwise ||
+                (source.kind == ClusterKind::movement &&
+                 target.kind != ClusterKind::heavy);
+    if (!pure || source.ops.size() + target.ops.size() > maxOps ||
+        !llvm::hasSingleElement(base.value.getUses()) ||
+        *base.value.user_begin() != op || resultsOf(source).size() != 1)
+      continue;
+    // Nothing but `op` waits for the producer, so only the other direction
+    // could close a cycle.
+    bool cycle = false;
+    for (Operation *member : source.ops)
+      for (const Base &needed : basesOf(member))
+        cycle |= clusterOf(needed.value) != from &&
+                 dependsOn(needed.value, into);
+    if (!cycle)
+      merge(from, into);
+  }
+}
+
+void Clusters::place(Operation *op) {
+  std::optional<ClusterKind> kind = kindOf(op);
+  if (!kind || op->getNumResults() == 0)
+    return;
+  if (isa<BroadcastOp, IotaOp>(op)) {
+    // Only where somebody needs the elements in memory.
+    bool stored = llvm::any_of(op->getUsers(), [](Operation *user) {
+      return !kindOf(user).has_value();
+    });
+    if (stored)
+      create(op, *kind);
+    return;
+  }
+  if (*kind == ClusterKind::elementwise) {
+    // The latest operand: the others are likely to be there before it.
+    SmallVector<unsigned> candidates;
+    for (const Base &base : basesOf(op))
+      if (int c = clusterOf(base.value); c >= 0 && base.direct)
+        candidates.push_back(c);
+    llvm::sort(candidates, [&](unsigned a, unsigned b) {
+      return std::make_pair(clusters[a].last, a) >
+             std::make_pair(clusters[b].last, b);
+    });
+    for (unsigned candidate : candidates)
+      if (join(op, candidate)) {
+        absorbProducers(candidate, op);
+        return;
+      }
+    absorbProducers(create(op, *kind), op);
+    return;
+  }
+  if (*kind == ClusterKind::rows && !isa<CumulativeOp>(op)) {
+    int producer = clusterOf(op->getOperand(0));
+    if (producer >= 0) {
+      Cluster &target = clusters[producer];
+      bool keeps = isa<SoftmaxOp, NormalizeOp>(op);
+      bool fits = target.kind == ClusterKind::elementwise &&
+                  target.ops.size() < maxOps &&
+                  sameShape(target.shape, op->getOperand(0).getType());
+      for (Operation *member : target.ops)
+        for (Value result : member->getResults())
+          fits &= keeps || !usedOutside(result, producer, op);
+      if (fits) {
+        owner[op] = producer;
+        target.ops.push_back(op);
+        target.last = position.lookup(op);
+        target.kind = ClusterKind::rows;
+        target.shape = cast<RankedTensorType>(op->getResult(0).getType());
+        return;
+      }
+    }
+    create(op, *kind);
+    return;
+  }
+  unsigned cluster = create(op, *kind);
+  if (*kind == ClusterKind::movement)
+    absorbProducers(cluster, op);
+}
+
+SmallVector<Value> Clusters::resultsOf(const Cluster &cluster) const {
+  SmallVector<Value> results;
+  unsigned index = owner.lookup(cluster.ops.front());
+  for (Operation *op : cluster.ops)
+    for (Value result : op->getResults())
+      if (isa<BroadcastOp, IotaOp>(op) ||
+          usedOutside(result, index, nullptr))
+        results.push_back(result);
+  return results;
+}
+
+std::vector<Clusters::Item> Clusters::ordered() const {
+  // Items and what they wait for; the item with the smallest position among
+  // those that are ready goes next.
+  std::vector<Item> items;
+  std::vector<unsigned> priority;
+  llvm::DenseMap<Operation *, unsigned> itemOf;
+  auto add = [&](Item item, unsigned last, llvm::ArrayRef<Operation *> ops) {
+    for (Operation *op : ops)
+      itemOf[op] = items.size();
+    items.push_back(item);
+    priority.push_back(last);
+  };
+  for (const Cluster &cluster : clusters)
+    if (!cluster.ops.empty())
+      add({&cluster, nullptr}, cluster.last, cluster.ops);
+  for (Operation &op : block)
+    if (!owner.contains(&op) && !kindOf(&op))
+      add({nullptr, &op}, position.lookup(&op), &op);
+
+  std::vector<SmallVector<unsigned>> users(items.size());
+  std::vector<unsigned> waiting(items.size(), 0);
+  for (unsigned i = 0; i < items.size(); ++i) {
+    llvm::SetVector<unsigned> needs;
+    auto need = [&](Value value) {
+      Operation *op = value.getDefiningOp();
+      auto it = op ? itemOf.find(op) : itemOf.end();
+      if (it != itemOf.end() && it->second != i)
+        needs.insert(it->second);
+    };
+    if (items[i].cluster) {
+      for (Operation *op : items[i].cluster->ops)
+        for (const Base &base : basesOf(op))
+          need(base.value);
+    } else {
+      // A loop also needs what its body reads from outside, through copied
+      // broadcasts too.
+      items[i].op->walk([&](Operation *inner) {
+        for (Value operand : inner->getOperands())
+          if (inner == items[i].op)
+            need(operand);
+          else {
+            SmallVector<Base> bases;
+            addBases(operand, inner, false, bases);
+            for (const Base &base : bases)
+              need(base.value);
+          }
+      });
+    }
+    waiting[i] = needs.size();
+    for (unsigned n : needs)
+      users[n].push_back(i);
+  }
+  using Entry = std::pair<unsigned, unsigned>;
+  std::priority_queue<Entry, std::vector<Entry>, std::greater<Entry>> ready;
+  for (unsigned i = 0; i < items.size(); ++i)
+    if (waiting[i] == 0)
+      ready.push({priority[i], i});
+  std::vector<Item> result;
+  while (!ready.empty()) {
+    unsigned i = ready.top().second;
+    ready.pop();
+    result.push_back(items[i]);
+    for (unsigned user : users[i])
+      if (--waiting[user] == 0)
+        ready.push({priority[user], user});
+  }
+  assert(result.size() == items.size() && "clusters depend on each other");
+  return result;
+}
+
+} // namespace aicc::transforms

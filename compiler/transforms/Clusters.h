@@ -1,0 +1,94 @@
+//===- Clusters.h - which operators share a kernel --------------*- C++ -*-===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+//
+// Operators of one block are grouped into clusters; each becomes a kernel. A
+// cluster has at most one heavy operator (product, convolution, window) or one
+// operator on rows (softmax, normalisation, reduction), and all its results
+// have one shape. What joins:
+//   - an elementwise operator joins the kernel of an operand of its shape if
+//     its other operands are there before that kernel starts;
+//   - elementwise producers with one user join elementwise users, operators on
+//     rows, and data movement that reads each element at most once.
+// Broadcasts, iotas and constants that are one number are copied into every
+// kernel that reads them. Reshapes are views and stand between kernels.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef AICC_COMPILER_TRANSFORMS_CLUSTERS_H
+#define AICC_COMPILER_TRANSFORMS_CLUSTERS_H
+
+#include "dialects/graph/Graph.h"
+
+#include "llvm/ADT/DenseMap.h"
+
+#include <vector>
+
+namespace aicc::transforms {
+
+enum class ClusterKind {
+  elementwise, // each result element needs one element of each operand
+  movement,    // … or one at another index
+  gather,      // indices that are data, resampling: nothing joins as producer
+  rows,
+  heavy
+};
+
+struct Cluster {
+  ClusterKind kind;
+  llvm::SmallVector<mlir::Operation *> ops; // in the block's order
+  mlir::RankedTensorType shape;             // of all results
+  unsigned first, last;                     // positions in the block
+};
+
+class Clusters {
+public:
+  explicit Clusters(mlir::Block &block);
+
+  /// Whether users take a copy instead of a buffer.
+  static bool isInlined(mlir::Value value, mlir::Operation *user);
+
+  /// The clusters and single operators (views, loops, constants) of the block,
+  /// each after everything it needs.
+  struct Item {
+    const Cluster *cluster; // or
+    mlir::Operation *op;
+  };
+  std::vector<Item> ordered() const;
+
+  /// Values that operators outside of the cluster use.
+  llvm::SmallVector<mlir::Value> resultsOf(const Cluster &cluster) const;
+
+private:
+  void place(mlir::Operation *op);
+  bool join(mlir::Operation *op, unsigned cluster);
+  void absorbProducers(unsigned into, mlir::Operation *op);
+  bool dependsOn(mlir::Value value, unsigned cluster) const;
+  void merge(unsigned from, unsigned into);
+  int clusterOf(mlir::Value value) const;
+  bool usedOutside(mlir::Value value, unsigned cluster,
+                   mlir::Operation *except) const;
+  unsigned create(mlir::Operation *op, ClusterKind kind);
+
+  mlir::Block &block;
+  llvm::DenseMap<mlir::Operation *, unsigned> position;
+  llvm::DenseMap<mlir::Operation *, unsigned> owner;
+  std::vector<Cluster> clusters; // those without operators were merged away
+};
+
+/// Values from outside of `op`'s kernel that it reads: its operands, and
+/// through inlined broadcasts theirs. `direct` tells which are read at the
+/// index that is computed.
+struct Base {
+  mlir::Value value;
+  bool direct;
+};
+llvm::SmallVector<Base> basesOf(mlir::Operation *op);
+
+} // namespace aicc::transforms
+
+#endif // AICC_COMPILER_TRANSFORMS_CLUSTERS_H

@@ -1,0 +1,362 @@
+//===- OutlineKernels.cpp - kernels and the program that launches them ----===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+//
+// Every cluster becomes an `exec.kernel`, equal ones only once; `func @main`
+// becomes an `exec.program` of launches, views, constants and loops. A launch
+// that depends on constants only is marked `prepare`.
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/transforms/Clusters.h"
+#include "compiler/transforms/Evaluate.h"
+#include "compiler/transforms/Passes.h"
+#include "compiler/transforms/Utils.h"
+#include "dialects/exec/Exec.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/IRMapping.h"
+#include "mlir/IR/OperationSupport.h"
+#include "mlir/IR/SymbolTable.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace mlir;
+using namespace aicc;
+using namespace aicc::transforms;
+
+namespace {
+/// The first name in a location; empty if there is none.
+StringRef nameOf(Location loc) {
+  StringRef name;
+  loc->walk([&](Location part) {
+    if (auto named = dyn_cast<NameLoc>(part)) {
+      name = named.getName().getValue();
+      return WalkResult::interrupt();
+    }
+    return WalkResult::advance();
+  });
+  return name;
+}
+
+/// The node that a value came from: the name inside of the tensor's name where
+/// the importer wrote both.
+void addSources(Location loc, llvm::SetVector<StringAttr> &sources) {
+  if (auto fused = dyn_cast<FusedLoc>(loc)) {
+    for (Location part : fused.getLocations())
+      addSources(part, sources);
+    return;
+  }
+  auto named = dyn_cast<NameLoc>(loc);
+  if (!named)
+    return;
+  if (auto inner = dyn_cast<NameLoc>(named.getChildLoc()))
+    named = inner;
+  sources.insert(named.getName());
+}
+
+std::string symbolFor(StringRef name) {
+  std::string symbol = "k_";
+  for (char c : name.take_back(80))
+    symbol += llvm::isAlnum(c) ? c : '_';
+  return symbol;
+}
+
+struct OutlineKernelsPass
+    : PassWrapper<OutlineKernelsPass, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(OutlineKernelsPass)
+  StringRef getArgument() const final { return "aicc-outline-kernels"; }
+  StringRef getDescription() const final {
+    return "Group operators into kernels and write the program";
+  }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    registry.insert<exec::ExecDialect>();
+  }
+
+  void runOnOperation() override {
+    auto function = getOperation().lookupSymbol<func::FuncOp>("main");
+    if (!function) {
+      getOperation().emitError("module has no function main");
+      return signalPassFailure();
+    }
+    symbols = std::make_unique<SymbolTable>(getOperation());
+    kernels.clear();
+    hoistConstants(function);
+
+    OpBuilder builder(function);
+    auto names = [&](unsigned count, auto attribute) {
+      SmallVector<Attribute> result;
+      for (unsigned i = 0; i < count; ++i) {
+        auto name = dyn_cast_or_null<StringAttr>(attribute(i));
+        result.push_back(name ? name : builder.getStringAttr(Twine(i)));
+      }
+      return builder.getArrayAttr(result);
+    };
+    OperationState state(function.getLoc(), exec::ProgramOp::getOperationName());
+    state.addAttribute("sym_name", builder.getStringAttr("program"));
+    state.addAttribute(
+        "argument_names", names(function.getNumArguments(), [&](unsigned i) {
+          return function.getArgAttr(i, "graph.name");
+        }));
+    state.addAttribute(
+        "result_names", names(function.getNumResults(), [&](unsigned i) {
+          return function.getResultAttr(i, "graph.name");
+        }));
+    Block *body = new Block();
+    state.addRegion()->push_back(body);
+    program = builder.create(state);
+    IRMapping mapping;
+    for (BlockArgument arg : function.getArguments())
+      mapping.map(arg, body->addArgument(arg.getType(), arg.getLoc()));
+    outline(function.getBody().front(), *body, mapping);
+    function.erase();
+  }
+
+  /// What depends on constants only leaves the loops.
+  void hoistConstants(func::FuncOp function) {
+    function.walk<WalkOrder::PreOrder>([&](graph::LoopOp loop) {
+      for (Operation &op : llvm::make_early_inc_range(loop.getBody().front())) {
+        if (op.getNumResults() != 1 || !canEvaluate(&op) ||
+            isa<graph::BroadcastOp, graph::IotaOp>(op) ||
+            !isConstantDerived(op.getResult(0)))
+          continue;
+        for (Value operand : op.getOperands())
+          if (Operation *def = operand.getDefiningOp();
+              def && def->getBlock() == op.getBlock())
+            def->moveBefore(loop);
+        op.moveBefore(loop);
+      }
+    });
+  }
+
+  void outline(Block &from, Block &to, IRMapping &mapping) {
+    Clusters clusters(from);
+    OpBuilder builder(&getContext());
+    builder.setInsertionPointToEnd(&to);
+    for (const Clusters::Item &item : clusters.ordered()) {
+      if (item.cluster) {
+        launch(clusters, *item.cluster, builder, mapping);
+        continue;
+      }
+      Operation *op = item.op;
+      Location loc = op->getLoc();
+      auto mapped = [&](ValueRange values) {
+        SmallVector<Value> result;
+        for (Value value : values)
+          result.push_back(mapping.lookup(value));
+        return result;
+      };
+      if (auto constant = dyn_cast<graph::ConstantOp>(op)) {
+        // Where every user takes a copy there is nothing to store.
+        if (llvm::all_of(op->getUsers(), [&](Operation *user) {
+              return Clusters::isInlined(constant.getResult(), user);
+            }))
+          continue;
+        mapping.map(constant.getResult(),
+                    exec::ConstantOp::create(builder, loc, constant.getType(),
+                                             constant.getValue())
+                        .getResult());
+      } else if (auto reshape = dyn_cast<graph::ReshapeOp>(op)) {
+        mapping.map(reshape.getResult(),
+                    exec::ViewOp::create(builder, loc, reshape.getType(),
+                                         mapping.lookup(reshape.getOperand()))
+                        .getResult());
+      } else if (auto loop = dyn_cast<graph::LoopOp>(op)) {
+        OperationState state(loc, exec::LoopOp::getOperationName());
+        state.addOperands(mapped(loop.getInits()));
+        state.addTypes(loop.getResultTypes());
+        state.addAttribute("count", loop.getCountAttr());
+        state.addAttribute("symbol", loop.getSymbolAttr());
+        Block *body = new Block();
+        state.addRegion()->push_back(body);
+        Operation *outer = builder.create(state);
+        for (BlockArgument arg : loop.getBody().getArguments())
+          mapping.map(arg, body->addArgument(arg.getType(), arg.getLoc()));
+        outline(loop.getBody().front(), *body, mapping);
+        mapping.map(op->getResults(), outer->getResults());
+      } else if (isa<graph::YieldOp>(op)) {
+        exec::YieldOp::create(builder, loc, mapped(op->getOperands()));
+      } else if (isa<func::ReturnOp>(op)) {
+        exec::FinishOp::create(builder, loc, mapped(op->getOperands()));
+      }
+    }
+  }
+
+  void launch(const Clusters &clusters, const Cluster &cluster,
+              OpBuilder &builder, IRMapping &mapping) {
+    SmallVector<Value> results = clusters.resultsOf(cluster);
+    if (results.empty())
+      return;
+    llvm::SmallPtrSet<Operation *, 8> members(cluster.ops.begin(),
+                                              cluster.ops.end());
+    llvm::SetVector<Value> inputs;
+    llvm::SetVector<StringAttr> sources;
+    for (Operation *op : cluster.ops) {
+      for (const Base &base : basesOf(op))
+        if (!members.contains(base.value.getDefiningOp()))
+          inputs.insert(base.value);
+      addSources(op->getLoc(), sources);
+    }
+
+    // The body: the operators, and copies of what they inline.
+    Region region;
+    Block *body = new Block();
+    region.push_back(body);
+    OpBuilder inner(&getContext());
+    inner.setInsertionPointToStart(body);
+    IRMapping local;
+    SmallVector<Attribute> argumentTypes, resultTypes;
+    for (Value input : inputs) {
+      local.map(input, body->addArgument(input.getType(), input.getLoc()));
+      argumentTypes.push_back(TypeAttr::get(input.getType()));
+    }
+    std::function<void(Value)> materialize = [&](Value value) {
+      if (local.contains(value))
+        return;
+      Operation *op = value.getDefiningOp();
+      for (Value operand : op->getOperands())
+        materialize(operand);
+      inner.clone(*op, local);
+    };
+    for (Operation *op : cluster.ops) {
+      for (Value operand : op->getOperands())
+        materialize(operand);
+      inner.clone(*op, local);
+    }
+    SmallVector<Value> yielded;
+    for (Value result : results) {
+      yielded.push_back(local.lookup(result));
+      resultTypes.push_back(TypeAttr::get(result.getType()));
+    }
+    exec::ReturnOp::create(inner, program->getLoc(), yielded);
+
+    Operation *root = cluster.ops.front();
+    for (Operation *op : cluster.ops)
+      if (!op->hasTrait<graph::Elementwise>())
+        root = op;
+    if (root->hasTrait<graph::Elementwise>())
+      root = cluster.ops.back();
+    exec::KernelOp kernel =
+        kernelFor(region, argumentTypes, resultTypes, sources, root->getLoc(),
+                  inPlace(cluster, inputs.getArrayRef(), results));
+
+    SmallVector<Location> locs;
+    SmallVector<Type> types;
+    bool isStatic = true;
+    for (Value result : results) {
+      locs.push_back(result.getLoc());
+      types.push_back(result.getType());
+      isStatic &= cast<ShapedType>(result.getType()).hasStaticShape();
+    }
+    SmallVector<Value> operands;
+    bool prepare = isStatic && isa<exec::ProgramOp>(builder.getBlock()->getParentOp());
+    for (Value input : inputs) {
+      operands.push_back(mapping.lookup(input));
+      prepare &= isPrepared(operands.back());
+    }
+    auto op = exec::LaunchOp::create(
+        builder, locs.size() == 1 ? locs[0] : builder.getFusedLoc(locs), types,
+        SymbolRefAttr::get(kernel.getSymNameAttr()), operands,
+        prepare ? builder.getUnitAttr() : UnitAttr());
+    mapping.map(results, op.getResults());
+  }
+
+  /// Whether the value is known once the session exists.
+  static bool isPrepared(Value value) {
+    while (auto view = value.getDefiningOp<exec::ViewOp>())
+      value = view.getOperand();
+    if (auto launch = value.getDefiningOp<exec::LaunchOp>())
+      return launch.getPrepare();
+    return value.getDefiningOp<exec::ConstantOp>() != nullptr;
+  }
+
+  /// Arguments whose memory the result may take: an elementwise kernel with
+  /// one result reads them at the very index it writes.
+  static SmallVector<int64_t> inPlace(const Cluster &cluster,
+                                      ArrayRef<Value> inputs,
+                                      ArrayRef<Value> results) {
+    SmallVector<int64_t> candidates;
+    if (cluster.kind != ClusterKind::elementwise || results.size() != 1)
+      return candidates;
+    auto type = cast<RankedTensorType>(results[0].getType());
+    for (auto [i, input] : llvm::enumerate(inputs)) {
+      auto from = cast<RankedTensorType>(input.getType());
+      bool fits = from.getShape() == type.getShape() &&
+                  from.getEncoding() == type.getEncoding() &&
+                  bytesOf(from.getElementType()) ==
+                      bytesOf(type.getElementType());
+      for (Operation *op : cluster.ops)
+        for (const Base &base : basesOf(op))
+          fits &= base.value != input || base.direct;
+      if (fits)
+        candidates.push_back(i);
+    }
+    return candidates;
+  }
+
+  exec::KernelOp kernelFor(Region &region, ArrayRef<Attribute> argumentTypes,
+                           ArrayRef<Attribute> resultTypes,
+                           const llvm::SetVector<StringAttr> &sources,
+                           Location loc, ArrayRef<int64_t> inPlace) {
+    OpBuilder builder(program);
+    SmallVector<Attribute> names(sources.begin(), sources.end());
+    ArrayAttr arguments = builder.getArrayAttr(argumentTypes);
+    ArrayAttr results = builder.getArrayAttr(resultTypes);
+    llvm::hash_code hash = llvm::hash_combine(arguments, results);
+    for (Operation &op : region.front())
+      hash = llvm::hash_combine(hash, op.getName(), op.getDiscardableAttrDictionary(),
+                          op.hashProperties());
+    for (exec::KernelOp kernel : kernels.lookup(hash)) {
+      if (kernel.getArgumentTypes() != arguments ||
+          kernel.getResultTypes() != results ||
+          !OperationEquivalence::isRegionEquivalentTo(
+              &kernel.getBody(), &region,
+              OperationEquivalence::IgnoreLocations))
+        continue;
+      llvm::SetVector<Attribute> all(kernel.getSources().begin(),
+                                     kernel.getSources().end());
+      all.insert(names.begin(), names.end());
+      kernel.setSourcesAttr(builder.getArrayAttr(all.getArrayRef()));
+      return kernel;
+    }
+    OperationState state(loc, exec::KernelOp::getOperationName());
+    StringRef name = names.empty() ? nameOf(loc)
+                                   : cast<StringAttr>(names[0]).getValue();
+    if (StringRef rootName = rootSource(loc); !rootName.empty())
+      name = rootName;
+    state.addAttribute("sym_name", builder.getStringAttr(symbolFor(name)));
+    state.addAttribute("argument_types", arguments);
+    state.addAttribute("result_types", results);
+    state.addAttribute("sources", builder.getArrayAttr(names));
+    if (!inPlace.empty())
+      state.addAttribute("in_place", builder.getDenseI64ArrayAttr(inPlace));
+    state.addRegion()->takeBody(region);
+    auto kernel = cast<exec::KernelOp>(builder.create(state));
+    symbols->insert(kernel);
+    kernels[hash].push_back(kernel);
+    return kernel;
+  }
+
+  static StringRef rootSource(Location loc) {
+    llvm::SetVector<StringAttr> sources;
+    addSources(loc, sources);
+    return sources.empty() ? StringRef() : sources[0].getValue();
+  }
+
+  std::unique_ptr<SymbolTable> symbols;
+  llvm::DenseMap<size_t, SmallVector<exec::KernelOp>> kernels;
+  Operation *program = nullptr;
+
+public:
+  OutlineKernelsPass() = default;
+  OutlineKernelsPass(const OutlineKernelsPass &other) : PassWrapper(other) {}
+};
+} // namespace
+
+std::unique_ptr<Pass> aicc::transforms::createOutlineKernelsPass() {
+  return std::make_unique<OutlineKernelsPass>();
+}
