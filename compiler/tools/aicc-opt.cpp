@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/lowering/Lowering.h"
+#include "compiler/scheduling/Schedule.h"
 #include "compiler/target/Registry.h"
 #include "compiler/transforms/Passes.h"
 #include "dialects/exec/Exec.h"
@@ -28,6 +29,7 @@ int main(int argc, char **argv) {
     generator->registerDialects(registry);
   mlir::registerTransformsPasses();
   aicc::transforms::registerPasses();
+  aicc::scheduling::registerPasses();
   mlir::registerPass(aicc::lowering::createLowerKernelsPass);
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "aicc pass runner\n", registry));

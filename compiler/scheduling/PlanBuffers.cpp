@@ -1,0 +1,424 @@
+//===- PlanBuffers.cpp - memory of a program ------------------------------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+//
+// A view, a value carried around a loop and a result in place share the memory
+// of another value: groups. A group is live from the first instruction that
+// writes it to the last that reads it; what a loop reads from outside stays
+// until the loop ends. Copies are inserted where memory can't be shared:
+// initial values of loops, values carried into the next iteration, outputs
+// that are inputs, weights or the same value twice.
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/scheduling/Schedule.h"
+#include "dialects/graph/Dims.h"
+#include "runtime/package/ArenaPlan.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/SymbolTable.h"
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/SetVector.h"
+
+using namespace mlir;
+using namespace aicc;
+using namespace aicc::scheduling;
+
+namespace {
+class Planner {
+public:
+  explicit Planner(exec::ProgramOp program)
+      : program(program), body(program.getBody().front()),
+        kernels(program->getParentOp()) {}
+
+  LogicalResult run() {
+    insertCopies(body);
+    number(body);
+    group(body);
+    outputs();
+    // Copies for outputs came in: numbers once more.
+    position.clear();
+    next = 0;
+    number(body);
+    inPlace(body);
+    return write();
+  }
+
+private:
+  //===--------------------------------------------------------------------===//
+  // Groups of values with one memory
+  //===--------------------------------------------------------------------===//
+
+  Value rootOf(Value value) {
+    while (true) {
+      auto it = parent.find(value);
+      if (it == parent.end())
+        return value;
+      value = it->second;
+    }
+  }
+  void share(Value value, Value with) {
+    Value a = rootOf(value), b = rootOf(with);
+    if (a != b)
+      parent[a] = b;
+  }
+
+  /// What a group's memory is, told by its root.
+  Storage storageOf(Value root) {
+    if (outputIndex.contains(root))
+      return Storage::output;
+    if (auto arg = dyn_cast<BlockArgument>(root))
+      return arg.getOwner() == &body ? Storage::input : Storage::temporary;
+    Operation *op = root.getDefiningOp();
+    if (isa<exec::ConstantOp>(op))
+      return Storage::weight;
+    if (auto launch = dyn_cast<exec::LaunchOp>(op))
+      return launch.getPrepare() ? Storage::prepared : Storage::temporary;
+    return Storage::temporary;
+  }
+
+  static Value throughViews(Value value) {
+    while (auto view = value.getDefiningOp<exec::ViewOp>())
+      value = view.getOperand();
+    return value;
+  }
+
+  static exec::CopyOp copyBefore(Operation *op, Value value) {
+    OpBuilder builder(op);
+    return exec::CopyOp::create(builder, value.getLoc(), value.getType(),
+                                value);
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Loops
+  //===--------------------------------------------------------------------===//
+
+  /// Every carried value enters through a copy and leaves an iteration
+  /// through one, but for values that pass unchanged.
+  void insertCopies(Block &block) {
+    for (Operation &op : llvm::make_early_inc_range(block)) {
+      auto loop = dyn_cast<exec::LoopOp>(op);
+      if (!loop)
+        continue;
+      for (OpOperand &init : loop->getOpOperands())
+        init.set(copyBefore(loop, init.get()));
+      Block &inner = loop.getBody().front();
+      insertCopies(inner);
+      Operation *yield = inner.getTerminator();
+      // A value that another copy would overwrite is saved first.
+      for (OpOperand &operand : yield->getOpOperands()) {
+        auto arg = dyn_cast<BlockArgument>(throughViews(operand.get()));
+        if (arg && arg.getOwner() == &inner &&
+            arg.getArgNumber() != operand.getOperandNumber())
+          operand.set(copyBefore(yield, operand.get()));
+      }
+      for (OpOperand &operand : yield->getOpOperands())
+        if (operand.get() != inner.getArgument(operand.getOperandNumber()))
+          operand.set(copyBefore(yield, operand.get()));
+    }
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Positions
+  //===--------------------------------------------------------------------===//
+
+  static bool isInstruction(Operation *op) {
+    if (auto launch = dyn_cast<exec::LaunchOp>(op))
+      return !launch.getPrepare();
+    return isa<exec::CopyOp, exec::LoopOp>(op);
+  }
+
+  void number(Block &block) {
+    for (Operation &op : block) {
+      if (!isInstruction(&op))
+        continue;
+      position[&op] = next++;
+      if (auto loop = dyn_cast<exec::LoopOp>(op)) {
+        number(loop.getBody().front());
+        end[&op] = next - 1;
+      }
+    }
+  }
+
+  void group(Block &block) {
+    for (Operation &op : block) {
+      if (auto view = dyn_cast<exec::ViewOp>(op))
+        share(view.getResult(), view.getOperand());
+      auto loop = dyn_cast<exec::LoopOp>(op);
+      if (!loop)
+        continue;
+      Block &inner = loop.getBody().front();
+      for (unsigned i = 0; i < inner.getNumArguments(); ++i) {
+        share(inner.getArgument(i), loop->getOperand(i));
+        share(loop->getResult(i), loop->getOperand(i));
+        // The copy at the end of an iteration writes the carried memory.
+        share(inner.getTerminator()->getOperand(i), loop->getOperand(i));
+      }
+      group(inner);
+    }
+  }
+
+  void outputs() {
+    Operation *finish = body.getTerminator();
+    for (OpOperand &operand : finish->getOpOperands()) {
+      Value root = rootOf(operand.get());
+      if (storageOf(root) != Storage::temporary) {
+        operand.set(copyBefore(finish, operand.get()));
+        root = operand.get();
+      }
+      outputIndex[root] = operand.getOperandNumber();
+    }
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Lifetimes
+  //===--------------------------------------------------------------------===//
+
+  struct Life {
+    int64_t first = INT64_MAX, last = -1;
+    void add(int64_t at) {
+      first = std::min(first, at);
+      last = std::max(last, at);
+    }
+  };
+
+  /// The last instruction that a use keeps a value of `home` alive for: the
+  /// end of the outermost loop around the use that isn't around the value.
+  int64_t lastOf(Operation *user, Block *home) {
+    int64_t at = position.lookup(user);
+    for (Operation *op = user; op->getBlock() != home; op = op->getParentOp())
+      if (auto it = end.find(op->getParentOp()); it != end.end())
+        at = it->second;
+    if (auto it = end.find(user); it != end.end())
+      at = std::max(at, it->second);
+    return at;
+  }
+
+  void addLife(Value value, Life &life) {
+    Block *home = value.getParentBlock();
+    if (Operation *op = value.getDefiningOp()) {
+      if (position.contains(op))
+        life.add(position.lookup(op));
+    } else if (home != &body) {
+      life.add(position.lookup(home->getParentOp()));
+      life.add(end.lookup(home->getParentOp()));
+    }
+    for (Operation *user : value.getUsers())
+      if (position.contains(user))
+        life.add(lastOf(user, home));
+  }
+
+  void eachValue(Block &block, llvm::function_ref<void(Value)> f) {
+    for (Value arg : block.getArguments())
+      f(arg);
+    for (Operation &op : block) {
+      for (Value result : op.getResults())
+        f(result);
+      if (auto loop = dyn_cast<exec::LoopOp>(op))
+        eachValue(loop.getBody().front(), f);
+    }
+  }
+
+  llvm::DenseMap<Value, Life> lives() {
+    llvm::DenseMap<Value, Life> result;
+    eachValue(body, [&](Value value) { addLife(value, result[rootOf(value)]); });
+    return result;
+  }
+
+  /// A result takes the memory of an argument that nobody needs afterwards.
+  void inPlace(Block &block) {
+    // Lives grow as groups merge, but only to the past of the launch at hand.
+    llvm::DenseMap<Value, Life> life = lives();
+    for (Operation &op : block) {
+      if (auto loop = dyn_cast<exec::LoopOp>(op))
+        inPlace(loop.getBody().front());
+      auto launch = dyn_cast<exec::LaunchOp>(op);
+      if (!launch || launch.getPrepare() || launch.getNumResults() != 1)
+        continue;
+      auto kernel = kernels.lookup<exec::KernelOp>(launch.getKernel());
+      if (!kernel || !kernel.getInPlace())
+        continue;
+      Value result = rootOf(launch.getResult(0));
+      ArrayRef<int64_t> candidates = *kernel.getInPlace();
+      for (int64_t i : candidates) {
+        Value root = rootOf(launch.getOperand(i));
+        bool home = root.getParentBlock() == &block &&
+                    (!isa<BlockArgument>(root));
+        // Twice in the argument list: written under the other reader's eyes.
+        unsigned uses = llvm::count_if(launch.getOperands(), [&](Value v) {
+          return rootOf(v) == root;
+        });
+        if (!home || storageOf(root) != Storage::temporary || uses != 1 ||
+            root == result || life[root].last != position.lookup(launch))
+          continue;
+        // The result's group decides what the memory is.
+        Life both = life[root];
+        both.last = std::max(both.last, life[result].last);
+        parent[root] = result;
+        life[result] = {std::min(both.first, life[result].first), both.last};
+        break;
+      }
+    }
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Attributes
+  //===--------------------------------------------------------------------===//
+
+  static std::string nameOf(Value value) {
+    Location loc = value.getLoc();
+    if (auto result = dyn_cast<OpResult>(value))
+      if (auto fused = dyn_cast<FusedLoc>(loc);
+          fused && fused.getLocations().size() ==
+                       result.getOwner()->getNumResults())
+        loc = fused.getLocations()[result.getResultNumber()];
+    std::string name;
+    loc->walk([&](Location part) {
+      auto named = dyn_cast<NameLoc>(part);
+      if (!named)
+        return WalkResult::advance();
+      name = named.getName().getValue().str();
+      return WalkResult::interrupt();
+    });
+    return name;
+  }
+
+  LogicalResult write() {
+    llvm::DenseMap<Value, Life> life = lives();
+    llvm::DenseMap<Value, int64_t> index;
+    SmallVector<Value> values;
+    eachValue(body, [&](Value value) {
+      index[value] = values.size();
+      values.push_back(value);
+    });
+    // An output's buffer is the group's root in the file too.
+    std::vector<Buffer> buffers;
+    int64_t weights = 0;
+    for (Value value : values) {
+      Buffer &buffer = buffers.emplace_back();
+      Value root = rootOf(value);
+      buffer.name = nameOf(value);
+      buffer.type = cast<RankedTensorType>(value.getType());
+      if (value != root) {
+        buffer.alias = index.lookup(root);
+        // The reader wants a lifetime from every temporary.
+        continue;
+      }
+      buffer.storage = storageOf(root);
+      if (buffer.storage == Storage::output)
+        buffer.index = outputIndex.lookup(root);
+      else if (buffer.storage == Storage::input)
+        buffer.index = cast<BlockArgument>(root).getArgNumber();
+      else if (buffer.storage == Storage::weight)
+        buffer.index = weights++;
+      if (buffer.storage == Storage::temporary) {
+        Life range = life.lookup(root);
+        buffer.first = range.last < 0 ? 0 : range.first;
+        buffer.last = std::max<int64_t>(range.last, 0);
+      }
+    }
+    for (Buffer &buffer : buffers)
+      if (buffer.alias >= 0) {
+        buffer.first = buffers[buffer.alias].first;
+        buffer.last = buffers[buffer.alias].last;
+      }
+    place(buffers);
+    attach(values, index, buffers);
+    return success();
+  }
+
+  /// Offsets in the arena where all sizes are known.
+  void place(std::vector<Buffer> &buffers) {
+    std::vector<package::ArenaBlock> blocks;
+    std::vector<size_t> owners;
+    for (auto [i, buffer] : llvm::enumerate(buffers)) {
+      if (buffer.storage != Storage::temporary || buffer.alias >= 0)
+        continue;
+      if (!buffer.type.hasStaticShape())
+        return;
+      uint64_t bytes = uint64_t(buffer.type.getNumElements()) *
+                       elementBytes(buffer.type.getElementType());
+      blocks.push_back({bytes, uint32_t(buffer.first), uint32_t(buffer.last)});
+      owners.push_back(i);
+    }
+    package::ArenaPlan plan = package::planArena(blocks);
+    if (plan.overflow)
+      return;
+    for (auto [block, owner] : llvm::enumerate(owners))
+      buffers[owner].offset = plan.offsets[block];
+    program->setAttr("arena_bytes",
+                     OpBuilder(program).getI64IntegerAttr(plan.bytes));
+  }
+
+  void attach(ArrayRef<Value> values,
+              const llvm::DenseMap<Value, int64_t> &index,
+              ArrayRef<Buffer> buffers) {
+    OpBuilder builder(program);
+    SmallVector<Attribute> entries;
+    for (const Buffer &buffer : buffers) {
+      NamedAttrList entry;
+      auto integer = [&](StringRef key, int64_t value) {
+        entry.append(key, builder.getI64IntegerAttr(value));
+      };
+      entry.append("name", builder.getStringAttr(buffer.name));
+      entry.append("storage", builder.getStringAttr(toString(buffer.storage)));
+      entry.append("type", TypeAttr::get(buffer.type));
+      if (buffer.alias >= 0)
+        integer("alias", buffer.alias);
+      if (buffer.index)
+        integer("index", buffer.index);
+      if (buffer.storage == Storage::temporary) {
+        integer("first", buffer.first);
+        integer("last", buffer.last);
+      }
+      if (buffer.offset >= 0)
+        integer("offset", buffer.offset);
+      entries.push_back(entry.getDictionary(builder.getContext()));
+    }
+    program->setAttr("buffers", builder.getArrayAttr(entries));
+    program.walk([&](Operation *op) {
+      if (op == program.getOperation())
+        return;
+      auto indices = [&](ValueRange range) {
+        SmallVector<int64_t> result;
+        for (Value value : range)
+          result.push_back(index.lookup(value));
+        return builder.getDenseI64ArrayAttr(result);
+      };
+      if (op->getNumResults())
+        op->setAttr("buffers", indices(op->getResults()));
+      if (auto loop = dyn_cast<exec::LoopOp>(op))
+        op->setAttr("carried", indices(loop.getBody().getArguments()));
+    });
+  }
+
+  exec::ProgramOp program;
+  Block &body;
+  SymbolTable kernels;
+  llvm::DenseMap<Value, Value> parent;
+  llvm::DenseMap<Value, unsigned> outputIndex;
+  llvm::DenseMap<Operation *, int64_t> position, end;
+  int64_t next = 0;
+};
+
+struct PlanBuffersPass : PassWrapper<PlanBuffersPass, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(PlanBuffersPass)
+  StringRef getArgument() const final { return "aicc-plan-buffers"; }
+  StringRef getDescription() const final {
+    return "Give every value of a program a buffer, and every buffer a place";
+  }
+  void runOnOperation() override {
+    for (auto program : getOperation().getOps<exec::ProgramOp>())
+      if (failed(Planner(program).run()))
+        return signalPassFailure();
+  }
+};
+} // namespace
+
+std::unique_ptr<Pass> aicc::scheduling::createPlanBuffersPass() {
+  return std::make_unique<PlanBuffersPass>();
+}
