@@ -17,6 +17,7 @@
 
 #include "compiler/scheduling/Schedule.h"
 #include "dialects/graph/Dims.h"
+#include "dialects/graph/Names.h"
 #include "runtime/package/ArenaPlan.h"
 
 #include "mlir/IR/Builders.h"
@@ -276,15 +277,9 @@ private:
           fused && fused.getLocations().size() ==
                        result.getOwner()->getNumResults())
         loc = fused.getLocations()[result.getResultNumber()];
-    std::string name;
-    loc->walk([&](Location part) {
-      auto named = dyn_cast<NameLoc>(part);
-      if (!named)
-        return WalkResult::advance();
-      name = named.getName().getValue().str();
-      return WalkResult::interrupt();
-    });
-    return name;
+    if (auto fused = dyn_cast<FusedLoc>(loc))
+      loc = fused.getLocations().front();
+    return graph::valueName(loc).str();
   }
 
   LogicalResult write() {

@@ -17,6 +17,7 @@
 #include "compiler/transforms/Passes.h"
 #include "compiler/transforms/Utils.h"
 #include "dialects/exec/Exec.h"
+#include "dialects/graph/Names.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
@@ -30,33 +31,19 @@ using namespace aicc;
 using namespace aicc::transforms;
 
 namespace {
-/// The first name in a location; empty if there is none.
-StringRef nameOf(Location loc) {
-  StringRef name;
-  loc->walk([&](Location part) {
-    if (auto named = dyn_cast<NameLoc>(part)) {
-      name = named.getName().getValue();
-      return WalkResult::interrupt();
-    }
-    return WalkResult::advance();
-  });
-  return name;
-}
-
-/// The node that a value came from: the name inside of the tensor's name where
-/// the importer wrote both.
+/// The nodes of the model that a location names; the tensor where it names
+/// no node.
 void addSources(Location loc, llvm::SetVector<StringAttr> &sources) {
   if (auto fused = dyn_cast<FusedLoc>(loc)) {
     for (Location part : fused.getLocations())
       addSources(part, sources);
     return;
   }
-  auto named = dyn_cast<NameLoc>(loc);
-  if (!named)
-    return;
-  if (auto inner = dyn_cast<NameLoc>(named.getChildLoc()))
-    named = inner;
-  sources.insert(named.getName());
+  StringRef name = graph::nodeName(loc);
+  if (name.empty())
+    name = graph::valueName(loc);
+  if (!name.empty())
+    sources.insert(StringAttr::get(loc.getContext(), name));
 }
 
 std::string symbolFor(StringRef name) {
@@ -324,8 +311,8 @@ struct OutlineKernelsPass
       return kernel;
     }
     OperationState state(loc, exec::KernelOp::getOperationName());
-    StringRef name = names.empty() ? nameOf(loc)
-                                   : cast<StringAttr>(names[0]).getValue();
+    StringRef name =
+        names.empty() ? "kernel" : cast<StringAttr>(names[0]).getValue();
     if (StringRef rootName = rootSource(loc); !rootName.empty())
       name = rootName;
     state.addAttribute("sym_name", builder.getStringAttr(symbolFor(name)));

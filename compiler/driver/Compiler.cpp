@@ -1,0 +1,226 @@
+//===- Compiler.cpp - from a model file to a package ----------------------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/driver/Compiler.h"
+#include "compiler/driver/Pipeline.h"
+#include "compiler/target/Registry.h"
+
+#include "dialects/exec/Exec.h"
+#include "dialects/graph/Graph.h"
+
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/Linalg/IR/Linalg.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/ThreadPool.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <mutex>
+
+using namespace mlir;
+
+namespace aicc::driver {
+
+static const Stage *findStage(llvm::StringRef name) {
+  for (const Stage &stage : stages())
+    if (stage.name == name)
+      return &stage;
+  return nullptr;
+}
+
+std::string version() { return "aicc " AICC_VERSION; }
+
+std::string listStages() {
+  std::string names;
+  for (const Stage &stage : stages())
+    names += (names.empty() ? "" : ", ") + stage.name.str();
+  return names;
+}
+
+static std::string listFamilies() {
+  std::string names;
+  for (const auto &generator : target::codeGenerators())
+    names += (names.empty() ? "" : ", ") + generator->family().str();
+  return names.empty() ? "none" : names;
+}
+
+std::string listTargets() {
+  std::string text;
+  for (const auto &generator : target::codeGenerators()) {
+    std::vector<target::TargetRecord> records;
+    std::string error;
+    text += generator->family().str() + ":";
+    if (succeeded(generator->resolve("", records, error)))
+      for (const target::TargetRecord &record : records)
+        text += " " + record.chip;
+    // The backend knows what else there is: its answer to a chip that isn't.
+    std::vector<target::TargetRecord> none;
+    if (failed(generator->resolve("?", none, error)))
+      text += "\n  " + error;
+    text += "\n";
+  }
+  return text;
+}
+
+/// `family[:chip]` to records; false with a message otherwise.
+static bool resolve(const std::string &name, std::vector<Target> &targets,
+                    std::string &error) {
+  auto [family, chip] = llvm::StringRef(name).split(':');
+  for (const auto &generator : target::codeGenerators()) {
+    if (generator->family() != family)
+      continue;
+    std::vector<target::TargetRecord> records;
+    if (failed(generator->resolve(chip, records, error)))
+      return false;
+    for (target::TargetRecord &record : records) {
+      bool twice = llvm::any_of(targets, [&](const Target &have) {
+        return have.record.name() == record.name();
+      });
+      if (!twice)
+        targets.push_back({generator.get(), std::move(record)});
+    }
+    return true;
+  }
+  error = "target \"" + name + "\" is not known, this build has " +
+          listFamilies();
+  return false;
+}
+
+static bool resolveAll(const Options &options, std::vector<Target> &targets,
+                       std::string &error) {
+  for (const std::string &name : options.targets)
+    if (!resolve(name, targets, error))
+      return false;
+  if (targets.empty())
+    error = "no target is given";
+  return !targets.empty();
+}
+
+bool check(const Options &options, std::string &error) {
+  std::vector<Target> targets;
+  if (!findStage(options.emit)) {
+    error = "stage \"" + options.emit + "\" is not known, expected one of " +
+            listStages();
+    return false;
+  }
+  if (options.emit == "package" && options.output.empty()) {
+    error = "no output file is given";
+    return false;
+  }
+  return resolveAll(options, targets, error);
+}
+
+/// One line about a diagnostic: where in the model, and what.
+static std::string describe(Diagnostic &diagnostic) {
+  std::string text = diagnostic.str();
+  for (char &c : text)
+    if (c == '\n')
+      c = ' ';
+  Location loc = diagnostic.getLocation();
+  if (auto fused = dyn_cast<FusedLoc>(loc))
+    loc = fused.getLocations().front();
+  if (auto file = dyn_cast<FileLineColLoc>(loc))
+    return (file.getFilename().getValue() + ":" + Twine(file.getLine()) + ":" +
+            Twine(file.getColumn()) + ": " + text)
+        .str();
+  if (auto name = dyn_cast<NameLoc>(loc)) {
+    llvm::StringRef node = name.getName().getValue();
+    if (node.consume_front("node:"))
+      return ("node \"" + node + "\": " + text).str();
+    return ("tensor \"" + node + "\": " + text).str();
+  }
+  return text;
+}
+
+/// The IR as `--emit` shows it: weights by their size only.
+static bool print(const Options &options, State &state, std::string &error) {
+  std::error_code code;
+  std::unique_ptr<llvm::raw_fd_ostream> file;
+  llvm::raw_ostream *stream = &llvm::outs();
+  if (!options.output.empty() && options.output != "-") {
+    file = std::make_unique<llvm::raw_fd_ostream>(options.output, code);
+    if (code) {
+      error = "can't write " + options.output + ": " + code.message();
+      return false;
+    }
+    stream = file.get();
+  }
+  OpPrintingFlags flags;
+  flags.elideLargeElementsAttrs(16).elideLargeResourceString(16);
+  if (state.variants.empty())
+    (*state.model)->print(*stream, flags);
+  for (State::Variant &variant : state.variants) {
+    *stream << "// " << variant.target->record.name() << "\n";
+    (*variant.module)->print(*stream, flags);
+    *stream << "\n";
+    if (!options.emit.compare("code"))
+      for (const target::KernelCode &kernel : variant.kernels)
+        *stream << "// " << kernel.entry << ": " << kernel.object.size()
+                << " bytes\n"
+                << kernel.assembly;
+  }
+  stream->flush();
+  if (file && file->has_error()) {
+    error = "can't write " + options.output + ": " + file->error().message();
+    file->clear_error();
+    return false;
+  }
+  return true;
+}
+
+bool compile(const Options &options, std::vector<std::string> &errors) {
+  std::string error;
+  std::vector<Target> targets;
+  if (!check(options, error) || !resolveAll(options, targets, error)) {
+    errors.push_back(error);
+    return false;
+  }
+  DialectRegistry registry;
+  registry.insert<affine::AffineDialect, arith::ArithDialect, exec::ExecDialect,
+                  func::FuncDialect, graph::GraphDialect, linalg::LinalgDialect,
+                  math::MathDialect, tensor::TensorDialect>();
+  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+  llvm::DefaultThreadPool pool(llvm::hardware_concurrency(options.jobs));
+  context.setThreadPool(pool);
+  context.loadAllAvailableDialects();
+  std::mutex mutex;
+  ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) {
+    if (diagnostic.getSeverity() == DiagnosticSeverity::Error) {
+      std::lock_guard<std::mutex> lock(mutex);
+      errors.push_back(describe(diagnostic));
+    }
+    return success();
+  });
+
+  Report report(options);
+  State state{options, report, context, std::move(targets), {}, {}, {}};
+  for (const Stage &stage : stages()) {
+    report.beginStage(stage.name);
+    bool failed = mlir::failed(stage.run(state));
+    report.endStage();
+    if (failed) {
+      if (!state.error.empty())
+        errors.push_back(state.error);
+      if (errors.empty())
+        errors.push_back(("stage " + stage.name + " failed").str());
+      return false;
+    }
+    if (stage.name == options.emit)
+      break;
+  }
+  report.finish();
+  if (options.emit != "package" && !print(options, state, error)) {
+    errors.push_back(error);
+    return false;
+  }
+  return true;
+}
+
+} // namespace aicc::driver

@@ -1,0 +1,264 @@
+//===- Pipeline.cpp - the six stages --------------------------------------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+//
+// The whole way of a model, in its order: import, simplify, kernels, schedule,
+// code, package. What a stage does to the IR is the list of its passes.
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/driver/Pipeline.h"
+
+#include "compiler/lowering/Lowering.h"
+#include "compiler/scheduling/Schedule.h"
+#include "compiler/target/KernelCompiler.h"
+#include "compiler/transforms/Passes.h"
+#include "frontends/onnx/Import.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Transforms/Passes.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+
+namespace aicc::driver {
+
+static LogicalResult fail(State &state, const Twine &message) {
+  state.error = message.str();
+  return failure();
+}
+
+static LogicalResult runPasses(State &state, ModuleOp module,
+                               llvm::function_ref<void(OpPassManager &)> add) {
+  PassManager manager(&state.context);
+  state.report.watch(manager);
+  add(manager);
+  return manager.run(module);
+}
+
+//===----------------------------------------------------------------------===//
+// import: a file becomes graph operators
+//===----------------------------------------------------------------------===//
+
+static LogicalResult import(State &state) {
+  const Options &options = state.options;
+  llvm::StringRef suffix = llvm::sys::path::extension(options.input);
+  if (suffix == ".mlir") {
+    if (!options.dims.empty())
+      return fail(state, "--dim is for models, not for " + options.input);
+    if (!llvm::sys::fs::exists(options.input))
+      return fail(state, options.input + ": no such file");
+    state.model = parseSourceFile<ModuleOp>(options.input, &state.context);
+    return success(bool(state.model));
+  }
+  onnx::ImportOptions import;
+  import.dimOverrides = options.dims;
+  state.model =
+      onnx::importModel(state.context, options.input, import, state.error);
+  return success(bool(state.model));
+}
+
+//===----------------------------------------------------------------------===//
+// simplify: what is true for every target
+//===----------------------------------------------------------------------===//
+
+void addSimplifyPasses(OpPassManager &manager) {
+  OpPassManager &function = manager.nest<func::FuncOp>();
+  function.addPass(createCanonicalizerPass());
+  function.addPass(createCSEPass());
+  function.addPass(transforms::createSimplifyAlgebraPass());
+  function.addPass(transforms::createFoldConstantsPass());
+  function.addPass(transforms::createFoldScalesPass());
+  function.addPass(transforms::createFoldConstantsPass());
+  function.addPass(transforms::createSimplifyAlgebraPass());
+  function.addPass(createCanonicalizerPass());
+  function.addPass(createCSEPass());
+}
+
+static LogicalResult simplify(State &state) {
+  return runPasses(state, *state.model, addSimplifyPasses);
+}
+
+//===----------------------------------------------------------------------===//
+// kernels: layout, fusion, outlining, linalg; by the target's record
+//===----------------------------------------------------------------------===//
+
+void addKernelsPasses(OpPassManager &manager,
+                      const target::TargetRecord &record, bool prepareNow) {
+  OpPassManager &function = manager.nest<func::FuncOp>();
+  if (record.channelsLast)
+    function.addPass(transforms::createChooseLayoutPass());
+  function.addPass(transforms::createSinkTransposesPass());
+  function.addPass(transforms::createExpandConvolutionsPass());
+  function.addPass(transforms::createCollapseProductsPass());
+  function.addPass(transforms::createSinkReshapesPass());
+  function.addPass(transforms::createPackWeightsPass(record.weightPanel));
+  function.addPass(transforms::createSinkTransposesPass());
+  function.addPass(transforms::createSimplifyAlgebraPass());
+  function.addPass(createCanonicalizerPass());
+  function.addPass(createCSEPass());
+  if (prepareNow)
+    function.addPass(transforms::createFoldConstantsPass(/*all=*/true));
+  manager.addPass(transforms::createOutlineKernelsPass());
+  manager.addPass(lowering::createLowerKernelsPass());
+}
+
+static LogicalResult kernels(State &state) {
+  if (state.targets.empty())
+    return fail(state, "no target is given");
+  // One target: weights are laid out now. Several: each by its own session.
+  bool prepareNow = state.targets.size() == 1;
+  for (const Target &target : state.targets) {
+    State::Variant &variant = state.variants.emplace_back();
+    variant.target = &target;
+    variant.module = cast<ModuleOp>((*state.model)->clone());
+    if (failed(runPasses(state, *variant.module, [&](OpPassManager &manager) {
+          addKernelsPasses(manager, target.record, prepareNow);
+        })))
+      return failure();
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// schedule: buffers, lifetimes, the arena
+//===----------------------------------------------------------------------===//
+
+void addSchedulePasses(OpPassManager &manager) {
+  manager.addPass(scheduling::createPlanBuffersPass());
+}
+
+static LogicalResult schedule(State &state) {
+  for (State::Variant &variant : state.variants)
+    if (failed(runPasses(state, *variant.module, addSchedulePasses)))
+      return failure();
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// code: machine code for every kernel
+//===----------------------------------------------------------------------===//
+
+static LogicalResult writeFile(State &state, const Twine &path,
+                               llvm::StringRef bytes) {
+  std::error_code error;
+  llvm::raw_fd_ostream file(path.str(), error);
+  if (!error) {
+    file << bytes;
+    file.close();
+    error = file.error();
+    file.clear_error();
+  }
+  if (error)
+    return fail(state, "can't write " + path + ": " + error.message());
+  return success();
+}
+
+/// Each kernel's assembly and object, and the linked objects, in a folder of
+/// the target.
+static LogicalResult saveObjects(State &state, const State::Variant &variant,
+                                 ArrayRef<exec::KernelOp> kernels) {
+  const target::TargetRecord &record = variant.target->record;
+  llvm::SmallString<128> folder(state.options.objectDirectory);
+  llvm::sys::path::append(folder, record.family + "-" + record.chip);
+  if (auto error = llvm::sys::fs::create_directories(folder))
+    return fail(state, "can't create " + folder.str() + ": " + error.message());
+  StringRef suffix = variant.target->generator->assemblySuffix();
+  for (auto [op, code] : llvm::zip(kernels, variant.kernels)) {
+    exec::KernelOp kernel = op;
+    StringRef name = kernel.getSymName();
+    name.consume_front("k_");
+    if (!code.assembly.empty() &&
+        failed(writeFile(state, (folder + "/" + name + "." + suffix).str(),
+                         code.assembly)))
+      return failure();
+    if (!code.object.empty() && code.object != code.assembly &&
+        failed(writeFile(state, (folder + "/" + name + ".o").str(),
+                         code.object)))
+      return failure();
+  }
+  for (auto [i, object] : llvm::enumerate(variant.objects)) {
+    StringRef ending = llvm::StringSwitch<StringRef>(object.format)
+                           .Case("elf-so", "so")
+                           .Case("spirv", "spv")
+                           .Default(object.format);
+    std::string name = "linked" + (i ? std::to_string(i) : std::string());
+    if (failed(writeFile(state, (folder + "/" + name + "." + ending).str(),
+                         object.bytes)))
+      return failure();
+  }
+  return success();
+}
+
+static LogicalResult code(State &state) {
+  const Options &options = state.options;
+  target::KernelCompilerOptions compile;
+  compile.jobs = options.jobs;
+  compile.code.assembly = !options.objectDirectory.empty();
+  if (options.cache)
+    compile.cacheDirectory = options.cacheDirectory.empty()
+                                 ? target::defaultCacheDirectory()
+                                 : options.cacheDirectory;
+  for (State::Variant &variant : state.variants) {
+    const Target &target = *variant.target;
+    compile.progress = [&](unsigned done, unsigned total, StringRef name,
+                           double seconds, bool cached) {
+      state.report.kernel(target.record.name(), done, total, name, seconds,
+                          cached);
+    };
+    SmallVector<exec::KernelOp> kernels(
+        variant.module->getOps<exec::KernelOp>());
+    if (failed(target::compileKernels(kernels, *target.generator, target.record,
+                                      compile, variant.kernels)))
+      return failure();
+    SmallVector<const target::KernelCode *> codes;
+    for (const target::KernelCode &code : variant.kernels)
+      codes.push_back(&code);
+    std::string error;
+    if (!codes.empty() &&
+        failed(target.generator->link(codes, target.record, variant.objects,
+                                      variant.objectOf, error)))
+      return fail(state, "can't link the kernels for " + target.record.name() +
+                             ": " + error);
+    if (!options.objectDirectory.empty() &&
+        failed(saveObjects(state, variant, kernels)))
+      return failure();
+    state.report.placement(target.record, *variant.module, variant.kernels);
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// package: one file
+//===----------------------------------------------------------------------===//
+
+static LogicalResult package(State &state) {
+  std::vector<package::VariantInput> inputs;
+  for (State::Variant &variant : state.variants)
+    inputs.push_back({*variant.module, &variant.target->record,
+                      variant.kernels, variant.objects, variant.objectOf});
+  StringRef name = llvm::sys::path::stem(state.options.input);
+  return success(package::writePackage(state.options.output, name, inputs,
+                                       state.error));
+}
+
+llvm::ArrayRef<Stage> stages() {
+  static constexpr Stage all[] = {
+      {"import", "the model's nodes become neutral tensor operators", import},
+      {"simplify", "folding and algebra, for any target", simplify},
+      {"kernels", "layout, fusion, one kernel per launch", kernels},
+      {"schedule", "buffers, lifetimes, the arena", schedule},
+      {"code", "machine code for every kernel", code},
+      {"package", "one file", package},
+  };
+  return all;
+}
+
+} // namespace aicc::driver
