@@ -39,7 +39,7 @@ Emitter::Emitter(exec::KernelOp kernel, OpBuilder &builder, unsigned width,
                  unsigned addressSpace)
     : kernel(kernel), b(builder), loc(kernel.getLoc()), width(width),
       index(builder, kernel.getLoc(), width), addressSpace(addressSpace),
-      symbols(symbols) {
+      validLanes(width), symbols(symbols) {
   unsigned next = 0;
   auto bind = [&](Attribute declared) {
     auto type = cast<RankedTensorType>(cast<TypeAttr>(declared).getValue());
@@ -454,6 +454,70 @@ Value Emitter::outside(Value value) {
       ->getResult(cast<OpResult>(value).getResultNumber());
 }
 
+std::optional<std::pair<int64_t, int64_t>>
+Emitter::rangeOf(const Linear &linear) {
+  if (linear.lanes)
+    return std::nullopt;
+  int64_t low = linear.constant, high = linear.constant;
+  auto add = [&](int64_t first, int64_t last) {
+    low += std::min(first, last);
+    high += std::max(first, last);
+  };
+  for (auto [value, coefficient] : linear.terms) {
+    auto range = ranges.find(value);
+    if (range == ranges.end())
+      return std::nullopt;
+    add(coefficient * range->second.first, coefficient * range->second.second);
+  }
+  add(0, linear.stride * (int64_t(validLanes) - 1));
+  return std::pair(low, high);
+}
+
+std::optional<bool> Emitter::decide(arith::CmpIOp op, BodyState &state) {
+  if (!op.getLhs().getType().isIndex())
+    return std::nullopt;
+  auto x = evaluateIndex(op.getLhs(), state);
+  auto y = evaluateIndex(op.getRhs(), state);
+  if (!x || !y || x->lanes || y->lanes)
+    return std::nullopt;
+  auto difference = rangeOf(*x + *y * -1);
+  if (!difference)
+    return std::nullopt;
+  auto [low, high] = *difference;
+  using P = arith::CmpIPredicate;
+  P predicate = op.getPredicate();
+  if (predicate == P::ult || predicate == P::uge) {
+    auto first = rangeOf(*x), second = rangeOf(*y);
+    if (!first || !second || second->first < 0)
+      return std::nullopt;
+    bool inside = first->first >= 0 && high < 0;
+    bool outside = first->second < 0 || (first->first >= 0 && low >= 0);
+    if (!inside && !outside)
+      return std::nullopt;
+    return inside == (predicate == P::ult);
+  }
+  switch (predicate) {
+  case P::slt:
+    return high < 0   ? std::optional(true)
+           : low >= 0 ? std::optional(false)
+                      : std::nullopt;
+  case P::sge:
+    return low >= 0   ? std::optional(true)
+           : high < 0 ? std::optional(false)
+                      : std::nullopt;
+  case P::sgt:
+    return low > 0     ? std::optional(true)
+           : high <= 0 ? std::optional(false)
+                       : std::nullopt;
+  case P::sle:
+    return high <= 0 ? std::optional(true)
+           : low > 0 ? std::optional(false)
+                     : std::nullopt;
+  default:
+    return std::nullopt;
+  }
+}
+
 std::optional<Linear> Emitter::evaluateIndex(Value value, BodyState &state) {
   auto known = state.linears.find(value);
   if (known != state.linears.end())
@@ -487,6 +551,17 @@ std::optional<Linear> Emitter::evaluateIndex(Value value, BodyState &state) {
   }
   if (!value.getType().isIndex())
     return std::nullopt;
+  if (isa<arith::MinSIOp, arith::MaxSIOp>(op)) {
+    auto lhs = evaluateIndex(op->getOperand(0), state);
+    auto rhs = evaluateIndex(op->getOperand(1), state);
+    if (!lhs || !rhs || lhs->lanes || rhs->lanes)
+      return std::nullopt;
+    auto difference = rangeOf(*lhs + *rhs * -1);
+    if (!difference || (difference->first < 0 && difference->second > 0))
+      return std::nullopt;
+    bool isLess = difference->second <= 0;
+    return remember(isLess == isa<arith::MinSIOp>(op) ? *lhs : *rhs);
+  }
   if (isa<arith::AddIOp, arith::SubIOp, arith::MulIOp, arith::FloorDivSIOp,
           arith::DivUIOp, arith::RemUIOp>(op)) {
     auto lhs = evaluateIndex(op->getOperand(0), state);
@@ -563,6 +638,18 @@ Value Emitter::evaluate(Value value, BodyState &state) {
     }
     return remember(at(extract.getTensor(), where));
   }
+  // What is decided here is not computed.
+  if (auto compare = dyn_cast<arith::CmpIOp>(def))
+    if (std::optional<bool> known = decide(compare, state))
+      return remember(arith::ConstantIntOp::create(b, loc, *known, 1));
+  if (auto select = dyn_cast<arith::SelectOp>(def)) {
+    APInt known;
+    if (matchPattern(evaluate(select.getCondition(), state),
+                     m_ConstantInt(&known)))
+      return remember(evaluate(known.getBoolValue() ? select.getTrueValue()
+                                                    : select.getFalseValue(),
+                               state));
+  }
   // sum + a * b of a reduction is one rounding, on every target.
   if (auto add = dyn_cast<arith::AddFOp>(def);
       add && !state.accumulators.empty())
@@ -619,6 +706,10 @@ Emitter::loop(const Linear &lower, const Linear &upper, int64_t step,
   OpBuilder::InsertionGuard guard(b);
   Scope scope(*this);
   b.setInsertionPointToStart(loop.getBody());
+  if (lower.isConstant() && upper.isConstant())
+    ranges[loop.getInductionVar()] = {
+        lower.constant,
+        lower.constant + (upper.constant - 1 - lower.constant) / step * step};
   SmallVector<Value> next =
       body(Linear::of(loop.getInductionVar()), loop.getRegionIterArgs());
   if (!inits.empty())

@@ -122,6 +122,10 @@ public:
   void store(const Memory &memory, mlir::Value value, const Position &position);
   mlir::Value load(const Memory &memory, const Position &position);
 
+  /// Lanes that count in code emitted from here on; fewer than `width` in the
+  /// masked end of a row. Lets comparisons of indices be decided.
+  void setValidLanes(unsigned count) { validLanes = count; }
+
   // -- Control flow --------------------------------------------------------
   /// for (i = lower; i < upper; i += step) body(i), with carried values.
   llvm::SmallVector<mlir::Value>
@@ -168,9 +172,15 @@ private:
   mlir::Value element(const Memory &memory, mlir::Value lane0);
   mlir::Value combine(mlir::Operation *combiner, mlir::Value x, mlir::Value y);
   mlir::AffineExpr exprOf(mlir::Value value);
+  /// The values that an index takes in lanes that count, if known.
+  std::optional<std::pair<int64_t, int64_t>> rangeOf(const Linear &linear);
+  std::optional<bool> decide(mlir::arith::CmpIOp op, BodyState &state);
   Memory constantMemory(mlir::arith::ConstantOp op);
 
   unsigned addressSpace;
+  unsigned validLanes;
+  /// First and last value of loop counters with constant bounds.
+  llvm::DenseMap<mlir::Value, std::pair<int64_t, int64_t>> ranges;
   llvm::DenseMap<int64_t, mlir::Value> symbols;
   llvm::DenseMap<mlir::Value, Memory> memory;
   llvm::SmallVector<Memory> results;

@@ -50,6 +50,15 @@ int64_t constantOr(mlir::AffineExpr expr, int64_t otherwise);
 mlir::AffineExpr product(llvm::ArrayRef<mlir::AffineExpr> sizes,
                          mlir::MLIRContext *context);
 
+/// A read of a generic's body and where, over the generic's loops.
+struct Access {
+  mlir::Value tensor;
+  llvm::SmallVector<mlir::AffineExpr> index;
+};
+/// All reads of a generic: inputs that its body uses, and elements that it
+/// extracts at indices computed from loops (limits to the tensor left out).
+llvm::SmallVector<Access> accessesOf(mlir::linalg::GenericOp op);
+
 /// How the address at which a tensor is read moves with one loop: 0 not at
 /// all, 1 by one element, 2 otherwise. `index` are expressions over loops.
 unsigned moveOf(lowering::Emitter &e, mlir::Value tensor,

@@ -10,6 +10,8 @@
 #include "dialects/graph/Dims.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace aicc::lowering;
@@ -54,7 +56,9 @@ void forLanes(Emitter &e, const Linear &lower, const Linear &upper,
   if (length.isConstant()) {
     if (int64_t rest = length.constant % width) {
       Emitter::Scope scope(e);
+      e.setValidLanes(rest);
       body(lanes(end), e.laneMask(Linear(rest)));
+      e.setValidLanes(width);
     }
     return;
   }
@@ -131,6 +135,69 @@ static void findSplits(Emitter &e, Value tensor, ArrayRef<AffineExpr> index,
   }
 }
 
+/// Where comparisons of the index of dimension `lane` change their outcome:
+/// the seams of a concatenation or of padding. `index` as above.
+static void findSeams(Emitter &e, Value tensor, ArrayRef<AffineExpr> index,
+                      unsigned lane, llvm::SmallSetVector<int64_t, 8> &seams) {
+  auto op = tensor.getDefiningOp<linalg::GenericOp>();
+  if (!op)
+    return;
+  MLIRContext *context = e.b.getContext();
+  AffineExpr laneDim = getAffineDimExpr(lane, context);
+  unsigned r = cast<OpResult>(tensor).getResultNumber();
+  AffineMap out = op.getMatchingIndexingMap(op.getDpsInitOperand(r));
+  SmallVector<AffineExpr> iteration(op.getNumLoops());
+  for (auto [expr, at] : llvm::zip(out.getResults(), index))
+    if (auto dim = dyn_cast<AffineDimExpr>(expr))
+      iteration[dim.getPosition()] = at;
+  std::function<AffineExpr(Value)> exprOf = [&](Value value) -> AffineExpr {
+    APInt constant;
+    if (matchPattern(value, m_ConstantInt(&constant)))
+      return getAffineConstantExpr(constant.getSExtValue(), context);
+    Operation *def = value.getDefiningOp();
+    if (auto at = dyn_cast_or_null<linalg::IndexOp>(def))
+      return iteration[at.getDim()];
+    if (!isa_and_nonnull<arith::AddIOp, arith::SubIOp>(def))
+      return {};
+    AffineExpr lhs = exprOf(def->getOperand(0)),
+               rhs = exprOf(def->getOperand(1));
+    if (!lhs || !rhs)
+      return {};
+    return isa<arith::AddIOp>(def) ? lhs + rhs : lhs - rhs;
+  };
+  op.walk([&](Operation *inner) {
+    if (auto extract = dyn_cast<tensor::ExtractOp>(inner)) {
+      SmallVector<AffineExpr> where;
+      for (Value i : extract.getIndices()) {
+        AffineExpr expr = exprOf(i);
+        where.push_back(expr ? expr : getAffineDimExpr(64, context));
+      }
+      findSeams(e, extract.getTensor(), where, lane, seams);
+      return;
+    }
+    if (!isa<arith::CmpIOp, arith::MinSIOp, arith::MaxSIOp>(inner) ||
+        !inner->getOperand(0).getType().isIndex())
+      return;
+    AffineExpr lhs = exprOf(inner->getOperand(0)),
+               rhs = exprOf(inner->getOperand(1));
+    if (!lhs || !rhs)
+      return;
+    // lhs - rhs = lane + c changes its sign at -c.
+    if (auto c = graph::constantOf(lhs - rhs - laneDim))
+      seams.insert(-*c);
+    if (auto c = graph::constantOf(lhs - laneDim))
+      seams.insert(-*c);
+  });
+  for (OpOperand *operand : op.getDpsInputOperands()) {
+    SmallVector<AffineExpr> where;
+    for (AffineExpr expr : op.getMatchingIndexingMap(operand).getResults())
+      where.push_back(llvm::all_of(iteration, [](AffineExpr i) { return i; })
+                          ? expr.replaceDims(iteration)
+                          : getAffineDimExpr(64, context));
+    findSeams(e, operand->get(), where, lane, seams);
+  }
+}
+
 /// Elements per workgroup: about ten microseconds of work.
 static constexpr int64_t elementsPerWorkgroup = 8192;
 
@@ -190,18 +257,44 @@ static AffineExpr emitGroup(Context &c, ArrayRef<unsigned> results,
   AffineExpr pieces = piece ? columns.ceilDiv(piece) : one;
   AffineExpr grid = graph::simplify(rows.ceilDiv(rowsEach) * pieces);
 
+  Linear columnCount = e.size(columns), rowCount = e.size(rows);
   bool reduces = !c.reductions.empty();
+  // Between its seams a row is plain; only few of them are worth the code.
+  llvm::SmallSetVector<int64_t, 8> seams;
+  SmallVector<int64_t> inner;
+  if (auto length = graph::constantOf(columns); length && !piece) {
+    if (lane == 0 || !joined.test(lane - 1))
+      for (unsigned r : results)
+        findSeams(e, e.result(r), identity, lane, seams);
+    for (int64_t seam : seams)
+      if (seam > 0 && seam < *length)
+        inner.push_back(seam);
+    llvm::sort(inner);
+    if (inner.size() > 64)
+      inner.clear();
+  }
   auto row = [&](Linear o, Linear lower, Linear upper) {
     IndexVector split = e.delinearize(o, outer), at(dims.size());
     for (unsigned i = 0; i < outer.size(); ++i)
       at[lasts[i]] = split[i];
-    forLanes(e, lower, upper, reduces ? 1 : 4, [&](Linear i, Value mask) {
-      Position position{at, mask};
-      position.index[lane] = i;
-      storeAll(position);
-    });
+    auto segment = [&](Linear from, Linear to) {
+      forLanes(e, from, to, reduces ? 1 : 4, [&](Linear i, Value mask) {
+        Position position{at, mask};
+        position.index[lane] = i;
+        storeAll(position);
+      });
+    };
+    if (inner.empty()) {
+      segment(lower, upper);
+      return;
+    }
+    int64_t from = 0;
+    for (int64_t seam : inner) {
+      segment(Linear(from), Linear(seam));
+      from = seam;
+    }
+    segment(Linear(from), columnCount);
   };
-  Linear columnCount = e.size(columns), rowCount = e.size(rows);
   if (everything) {
     e.loop(Linear(0), rowCount, 1,
            [&](Linear o) { row(o, Linear(0), columnCount); });

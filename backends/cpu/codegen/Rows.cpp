@@ -110,10 +110,8 @@ bool emitRows(Context &c) {
     }
     rows[op.getResult(0)] = dims;
     // The lanes must read neighbours, or all the same.
-    for (OpOperand *operand : op.getDpsInputOperands())
-      if (moveOf(e, operand->get(),
-                 op.getMatchingIndexingMap(operand).getResults(),
-                 reduced.back()) > 1)
+    for (const Access &access : accessesOf(op))
+      if (moveOf(e, access.tensor, access.index, reduced.back()) > 1)
         return false;
   }
   // Follow the rows through the elementwise operations, and check that the

@@ -20,6 +20,8 @@
 #include "dialects/graph/Dims.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Matchers.h"
 
 using namespace mlir;
 using namespace aicc::lowering;
@@ -55,6 +57,44 @@ static int64_t coefficientOf(AffineExpr expr, unsigned loop) {
   default:
     return lhs == 0 && rhs == 0 ? 0 : -1;
   }
+}
+
+SmallVector<Access> accessesOf(linalg::GenericOp op) {
+  MLIRContext *context = op.getContext();
+  SmallVector<Access> accesses;
+  for (OpOperand *operand : op.getDpsInputOperands())
+    if (!op.getMatchingBlockArgument(operand).use_empty())
+      accesses.push_back(
+          {operand->get(),
+           llvm::to_vector(op.getMatchingIndexingMap(operand).getResults())});
+  std::function<AffineExpr(Value)> exprOf = [&](Value value) -> AffineExpr {
+    AffineExpr other = getAffineDimExpr(op.getNumLoops(), context);
+    APInt constant;
+    if (matchPattern(value, m_ConstantInt(&constant)))
+      return getAffineConstantExpr(constant.getSExtValue(), context);
+    Operation *def = value.getDefiningOp();
+    if (auto at = dyn_cast_or_null<linalg::IndexOp>(def))
+      return getAffineDimExpr(at.getDim(), context);
+    if (isa_and_nonnull<arith::MinSIOp, arith::MaxSIOp>(def))
+      return exprOf(def->getOperand(0));
+    if (!isa_and_nonnull<arith::AddIOp, arith::SubIOp, arith::MulIOp>(def))
+      return other;
+    AffineExpr lhs = exprOf(def->getOperand(0)),
+               rhs = exprOf(def->getOperand(1));
+    if (isa<arith::AddIOp>(def))
+      return lhs + rhs;
+    if (isa<arith::SubIOp>(def))
+      return lhs - rhs;
+    return rhs.isSymbolicOrConstant() || lhs.isSymbolicOrConstant() ? lhs * rhs
+                                                                    : other;
+  };
+  op.walk([&](tensor::ExtractOp extract) {
+    Access access{extract.getTensor(), {}};
+    for (Value i : extract.getIndices())
+      access.index.push_back(exprOf(i));
+    accesses.push_back(access);
+  });
+  return accesses;
 }
 
 unsigned moveOf(Emitter &e, Value tensor, ArrayRef<AffineExpr> index,
@@ -186,9 +226,9 @@ static bool chooseLoops(Context &c, Form &form) {
   op.getParallelDims(parallel);
   if (parallel.empty())
     return false;
-  auto operandMove = [&](OpOperand *operand, unsigned loop) {
-    return moveOf(e, operand->get(),
-                  op.getMatchingIndexingMap(operand).getResults(), loop);
+  SmallVector<Access> accesses = accessesOf(op);
+  auto operandMove = [&](const Access &access, unsigned loop) {
+    return moveOf(e, access.tensor, access.index, loop);
   };
   // Lanes: contiguous or unmoved everywhere, contiguous in the results.
   std::optional<unsigned> lane, gathering;
@@ -206,8 +246,8 @@ static bool chooseLoops(Context &c, Form &form) {
       results &= last == 1;
     }
     unsigned worst = 0;
-    for (OpOperand *operand : op.getDpsInputOperands())
-      worst = std::max(worst, operandMove(operand, loop));
+    for (const Access &access : accesses)
+      worst = std::max(worst, operandMove(access, loop));
     if (!results)
       continue;
     if (worst == 1 && !lane)
@@ -227,8 +267,9 @@ static bool chooseLoops(Context &c, Form &form) {
     if (loop == form.lane)
       continue;
     int64_t size = constantOr(form.sizes[loop], 64);
-    bool stays = llvm::any_of(op.getDpsInputOperands(), [&](OpOperand *o) {
-      return operandMove(o, form.lane) >= 1 && operandMove(o, loop) == 0;
+    bool stays = llvm::any_of(accesses, [&](const Access &access) {
+      return operandMove(access, form.lane) >= 1 &&
+             operandMove(access, loop) == 0;
     });
     int64_t score = size <= 1 ? 0 : stays ? 2 : 1;
     // Neighbours in memory are better rows than far ones: take the innermost
@@ -403,6 +444,9 @@ void TileEmitter::emit() {
     if (!strided)
       maxRows = std::min(budget / vectors, record.vectorRegisters / 2);
   }
+  // A window has no operand to share; rows only overlap its loads.
+  if (!isContraction(form.op))
+    maxRows = std::min(maxRows, 4u);
   if (rows != INT64_MAX)
     maxRows = std::min<int64_t>(maxRows, rows);
   auto innermost = graph::constantOf(form.sizes[reduced.back()]);
