@@ -1,0 +1,138 @@
+//===- CudaCodeGenerator.cpp - kernels to PTX -----------------------------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/gpu/Generator.h"
+
+#include "mlir/Conversion/GPUToNVVM/GPUToNVVMPass.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
+#include "llvm/MC/TargetRegistry.h"
+
+#include <mutex>
+
+using namespace mlir;
+using namespace aicc;
+
+extern "C" {
+void LLVMInitializeNVPTXTarget();
+void LLVMInitializeNVPTXTargetInfo();
+void LLVMInitializeNVPTXTargetMC();
+void LLVMInitializeNVPTXAsmPrinter();
+}
+
+namespace {
+
+/// Chips and the oldest PTX version that knows them.
+struct Chip {
+  const char *name;
+  const char *features;
+  unsigned sharedBytes;
+};
+constexpr Chip chips[] = {
+    {"sm_80", "+ptx70", 163 * 1024}, {"sm_86", "+ptx71", 99 * 1024},
+    {"sm_89", "+ptx78", 99 * 1024},  {"sm_90", "+ptx80", 227 * 1024},
+    {"sm_100", "+ptx86", 227 * 1024}, {"sm_120", "+ptx87", 99 * 1024}};
+
+class CudaCodeGenerator final : public aicc::gpu::Generator {
+  StringRef family() const override { return "cuda"; }
+  StringRef format() const override { return "ptx"; }
+  StringRef assemblySuffix() const override { return "ptx"; }
+  /// PTX of one chip runs on all later ones.
+  bool inDefault(StringRef chip) const override { return chip == "sm_80"; }
+
+  void registerDialects(DialectRegistry &registry) const override {
+    aicc::gpu::registerDialects(registry);
+    registry.insert<NVVM::NVVMDialect>();
+    registerNVVMDialectTranslation(registry);
+  }
+
+  std::vector<target::TargetRecord> records() const override {
+    std::vector<target::TargetRecord> records;
+    for (const Chip &chip : chips) {
+      target::TargetRecord record;
+      record.family = "cuda";
+      record.chip = chip.name;
+      record.required = {chip.name};
+      record.triple = "nvptx64-nvidia-cuda";
+      record.cpu = chip.name;
+      record.features = chip.features;
+      record.subgroup = 32;
+      record.maxWorkgroup = 1024;
+      record.sharedBytes = chip.sharedBytes;
+      records.push_back(record);
+    }
+    return records;
+  }
+
+  aicc::gpu::Options options(const target::TargetRecord &record) const override {
+    aicc::gpu::Options options;
+    options.subgroup = record.subgroup;
+    options.finish = [](LLVM::LLVMFuncOp function,
+                        std::array<unsigned, 3> workgroup) {
+      Builder b(function.getContext());
+      function->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(),
+                        b.getUnitAttr());
+      function->setAttr(
+          NVVM::NVVMDialect::getReqntidAttrName(),
+          b.getDenseI32ArrayAttr({int(workgroup[0]), int(workgroup[1]),
+                                  int(workgroup[2])}));
+      function.setArgAttr(0, NVVM::NVVMDialect::getGridConstantAttrName(),
+                          b.getUnitAttr());
+    };
+    return options;
+  }
+
+  void addConversion(OpPassManager &passes,
+                     const target::TargetRecord &) const override {
+    ConvertGpuOpsToNVVMOpsOptions options;
+    options.indexBitwidth = 64;
+    passes.addPass(createConvertGpuOpsToNVVMOps(options));
+  }
+
+  std::unique_ptr<llvm::TargetMachine>
+  createMachine(const target::TargetRecord &record,
+                const aicc::gpu::Lowered &) const override {
+    static std::once_flag once;
+    std::call_once(once, [] {
+      LLVMInitializeNVPTXTargetInfo();
+      LLVMInitializeNVPTXTarget();
+      LLVMInitializeNVPTXTargetMC();
+      LLVMInitializeNVPTXAsmPrinter();
+    });
+    std::string error;
+    llvm::Triple triple(record.triple);
+    const llvm::Target *target =
+        llvm::TargetRegistry::lookupTarget(triple, error);
+    llvm::TargetOptions options;
+    options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
+    return std::unique_ptr<llvm::TargetMachine>(
+        target ? target->createTargetMachine(triple, record.cpu,
+                                             record.features, options,
+                                             std::nullopt, std::nullopt,
+                                             llvm::CodeGenOptLevel::Default)
+               : nullptr);
+  }
+
+  bool emit(llvm::Module &module, llvm::TargetMachine &machine,
+            const target::TargetRecord &, const target::CodeOptions &options,
+            target::KernelCode &code, std::string &error) const override {
+    code.object =
+        aicc::gpu::emitFile(module, machine, llvm::CodeGenFileType::AssemblyFile);
+    if (options.assembly)
+      code.assembly = code.object;
+    error = "the PTX printer failed";
+    return !code.object.empty();
+  }
+};
+
+} // namespace
+
+namespace aicc::backends::cuda {
+std::unique_ptr<target::CodeGenerator> createCodeGenerator() {
+  return std::make_unique<CudaCodeGenerator>();
+}
+} // namespace aicc::backends::cuda

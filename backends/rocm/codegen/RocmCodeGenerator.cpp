@@ -1,0 +1,183 @@
+//===- RocmCodeGenerator.cpp - kernels to AMD code objects ----------------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "backends/rocm/codegen/Link.h"
+#include "compiler/gpu/Generator.h"
+
+#include "mlir/Conversion/GPUToROCDL/GPUToROCDLPass.h"
+#include "mlir/Dialect/LLVMIR/ROCDLDialect.h"
+#include "mlir/Target/LLVMIR/Dialect/ROCDL/ROCDLToLLVMIRTranslation.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Transforms/Utils/Cloning.h"
+
+#include <mutex>
+
+using namespace mlir;
+using namespace aicc;
+
+extern "C" {
+void LLVMInitializeAMDGPUTarget();
+void LLVMInitializeAMDGPUTargetInfo();
+void LLVMInitializeAMDGPUTargetMC();
+void LLVMInitializeAMDGPUAsmPrinter();
+}
+
+namespace {
+
+/// `member` is a chip of the family for passes that know no generic names.
+struct Chip {
+  const char *name;
+  const char *member;
+  unsigned wave;
+  bool inDefault;
+};
+constexpr Chip chips[] = {{"gfx90a", "gfx90a", 64, false},
+                          {"gfx942", "gfx942", 64, true},
+                          {"gfx1100", "gfx1100", 32, false},
+                          {"gfx1201", "gfx1201", 32, false},
+                          {"gfx9-4-generic", "gfx942", 64, false},
+                          {"gfx11-generic", "gfx1100", 32, true},
+                          {"gfx12-generic", "gfx1201", 32, true}};
+
+class RocmCodeGenerator final : public aicc::gpu::Generator {
+  StringRef family() const override { return "rocm"; }
+  StringRef format() const override { return "hsaco"; }
+  StringRef assemblySuffix() const override { return "s"; }
+  bool inDefault(StringRef name) const override {
+    return llvm::any_of(chips, [&](const Chip &chip) {
+      return chip.name == name && chip.inDefault;
+    });
+  }
+
+  void registerDialects(DialectRegistry &registry) const override {
+    aicc::gpu::registerDialects(registry);
+    registry.insert<ROCDL::ROCDLDialect>();
+    registerROCDLDialectTranslation(registry);
+  }
+
+  std::vector<target::TargetRecord> records() const override {
+    std::vector<target::TargetRecord> records;
+    for (const Chip &chip : chips) {
+      target::TargetRecord record;
+      record.family = "rocm";
+      record.chip = chip.name;
+      record.required = {chip.name};
+      record.triple = "amdgcn-amd-amdhsa";
+      record.cpu = chip.name;
+      record.subgroup = chip.wave;
+      record.maxWorkgroup = 1024;
+      record.sharedBytes = 64 * 1024;
+      records.push_back(record);
+    }
+    return records;
+  }
+
+  aicc::gpu::Options options(const target::TargetRecord &record) const override {
+    aicc::gpu::Options options;
+    options.subgroup = record.subgroup;
+    options.sharedBytes = record.sharedBytes;
+    // Kernel arguments lie in the constant address space.
+    options.argumentSpace = 4;
+    options.argumentAttribute = LLVM::LLVMDialect::getByRefAttrName();
+    options.finish = [](LLVM::LLVMFuncOp function,
+                        std::array<unsigned, 3> workgroup) {
+      Builder b(function.getContext());
+      unsigned threads = workgroup[0] * workgroup[1] * workgroup[2];
+      function->setAttr(ROCDL::ROCDLDialect::getKernelFuncAttrName(),
+                        b.getUnitAttr());
+      function->setAttr("rocdl.flat_work_group_size",
+                        b.getStringAttr(Twine(threads) + "," + Twine(threads)));
+      function->setAttr(
+          "rocdl.reqd_work_group_size",
+          b.getDenseI32ArrayAttr({int(workgroup[0]), int(workgroup[1]),
+                                  int(workgroup[2])}));
+    };
+    return options;
+  }
+
+  void addConversion(OpPassManager &passes,
+                     const target::TargetRecord &record) const override {
+    ConvertGpuOpsToROCDLOpsOptions options;
+    for (const Chip &chip : chips)
+      if (record.chip == chip.name)
+        options.chipset = chip.member;
+    options.indexBitwidth = 64;
+    options.runtime = mlir::gpu::amd::Runtime::HIP;
+    passes.addPass(createConvertGpuOpsToROCDLOps(options));
+  }
+
+  std::unique_ptr<llvm::TargetMachine>
+  createMachine(const target::TargetRecord &record,
+                const aicc::gpu::Lowered &) const override {
+    static std::once_flag once;
+    std::call_once(once, [] {
+      LLVMInitializeAMDGPUTargetInfo();
+      LLVMInitializeAMDGPUTarget();
+      LLVMInitializeAMDGPUTargetMC();
+      LLVMInitializeAMDGPUAsmPrinter();
+    });
+    std::string error;
+    llvm::Triple triple(record.triple);
+    const llvm::Target *target =
+        llvm::TargetRegistry::lookupTarget(triple, error);
+    llvm::TargetOptions options;
+    options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
+    return std::unique_ptr<llvm::TargetMachine>(
+        target ? target->createTargetMachine(
+                     triple, record.cpu, record.features, options,
+                     llvm::Reloc::PIC_, std::nullopt,
+                     llvm::CodeGenOptLevel::Default)
+               : nullptr);
+  }
+
+  bool emit(llvm::Module &module, llvm::TargetMachine &machine,
+            const target::TargetRecord &record,
+            const target::CodeOptions &options, target::KernelCode &code,
+            std::string &error) const override {
+    // Generic targets exist from code object version 6 on; the exact ones use
+    // 5, which older runtimes load too.
+    bool generic = StringRef(record.chip).ends_with("-generic");
+    module.setModuleFlag(llvm::Module::Error, "amdhsa_code_object_version",
+                         generic ? 600 : 500);
+    if (options.assembly) {
+      std::unique_ptr<llvm::Module> copy = llvm::CloneModule(module);
+      code.assembly = aicc::gpu::emitFile(*copy, machine,
+                                    llvm::CodeGenFileType::AssemblyFile);
+    }
+    code.object =
+        aicc::gpu::emitFile(module, machine, llvm::CodeGenFileType::ObjectFile);
+    error = "the object writer failed";
+    return !code.object.empty();
+  }
+
+  /// One code object for all kernels.
+  LogicalResult link(ArrayRef<const target::KernelCode *> kernels,
+                     const target::TargetRecord &record,
+                     std::vector<target::ObjectFile> &out_objects,
+                     std::vector<unsigned> &out_index,
+                     std::string &out_error) const override {
+    if (kernels.empty())
+      return success();
+    std::vector<const std::string *> objects;
+    for (const target::KernelCode *kernel : kernels)
+      objects.push_back(&kernel->object);
+    auto linked = backends::rocm::linkCodeObject(objects, out_error);
+    if (!linked)
+      return failure();
+    out_index.assign(kernels.size(), out_objects.size());
+    out_objects.push_back({format().str(), record.chip, std::move(*linked)});
+    return success();
+  }
+};
+
+} // namespace
+
+namespace aicc::backends::rocm {
+std::unique_ptr<target::CodeGenerator> createCodeGenerator() {
+  return std::make_unique<RocmCodeGenerator>();
+}
+} // namespace aicc::backends::rocm

@@ -1,0 +1,69 @@
+//===- Analysis.h - what kind of kernel it is -------------------*- C++ -*-===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Looks at a kernel's generics from its results and finds the form that a
+// strategy can map to threads. Pure: nothing is changed.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef AICC_COMPILER_GPU_ANALYSIS_H
+#define AICC_COMPILER_GPU_ANALYSIS_H
+
+#include "compiler/gpu/Emitter.h"
+
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SmallBitVector.h"
+
+namespace aicc::gpu {
+
+/// A reduction that is asked for, and at which index (expressions over the
+/// dimensions of whoever asks; null where it depends on data).
+struct Request {
+  mlir::linalg::GenericOp generic;
+  SmallVector<AffineExpr> index;
+};
+
+/// The reductions that the value of `tensor` at its own index needs directly.
+SmallVector<Request> requestsOf(Value tensor);
+/// The reductions that a reduction's operands need, over its loops.
+SmallVector<Request> requestsOfBody(mlir::linalg::GenericOp generic);
+
+/// Loops of a generic that a value of its body depends on.
+llvm::SmallBitVector loopsUsed(mlir::linalg::GenericOp generic, Value inBody);
+
+/// acc + a * b over at least one reduction loop.
+struct Contraction {
+  mlir::linalg::GenericOp generic;
+  Value a, b; // values of the body
+  // Loops: in both, in a only, in b only, reduced. b holds the innermost
+  // dimension of the result.
+  SmallVector<unsigned> batch, rows, columns, reduced;
+};
+std::optional<Contraction> matchContraction(mlir::linalg::GenericOp generic);
+
+/// Reductions over the rows of one space: every one has the same index (r0,
+/// r1, …), and every result is either indexed by it or has it as some of its
+/// dimensions.
+struct Rows {
+  SmallVector<mlir::linalg::GenericOp> stages; // in order of evaluation
+  SmallVector<AffineExpr> sizes;               // of the row space
+  /// For each result the dimensions that are the row index; the others are
+  /// inside the row.
+  SmallVector<SmallVector<unsigned>> resultDims;
+};
+std::optional<Rows> matchRows(exec::KernelOp kernel);
+
+/// Where the row index stands in a reduction's result: its dimensions that
+/// aren't 1.
+SmallVector<unsigned> rowDims(exec::KernelOp kernel, Value result);
+
+/// The operation that joins two partial results, if there is one.
+mlir::Operation *combinerOf(mlir::linalg::GenericOp generic);
+
+} // namespace aicc::gpu
+
+#endif // AICC_COMPILER_GPU_ANALYSIS_H

@@ -1,0 +1,62 @@
+//===- Generator.h - a GPU vendor's code generator, common part -*- C++ -*-===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// What every GPU backend's CodeGenerator does the same way. A backend gives
+// its table of chips, its conversion passes, a TargetMachine and the emission
+// of its object format.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef AICC_COMPILER_GPU_GENERATOR_H
+#define AICC_COMPILER_GPU_GENERATOR_H
+
+#include "compiler/gpu/Gpu.h"
+#include "compiler/target/CodeGenerator.h"
+
+#include "mlir/Pass/PassManager.h"
+
+namespace aicc::gpu {
+
+class Generator : public target::CodeGenerator {
+public:
+  mlir::LogicalResult resolve(llvm::StringRef chip,
+                              std::vector<target::TargetRecord> &out_records,
+                              std::string &out_error) const override;
+  mlir::LogicalResult compile(exec::KernelOp kernel,
+                              const target::TargetRecord &record,
+                              const target::CodeOptions &options,
+                              target::KernelCode &out_code) const override;
+  /// One object per kernel: kernels are loaded when they are needed.
+  mlir::LogicalResult link(llvm::ArrayRef<const target::KernelCode *> kernels,
+                           const target::TargetRecord &record,
+                           std::vector<target::ObjectFile> &out_objects,
+                           std::vector<unsigned> &out_index,
+                           std::string &out_error) const override;
+
+protected:
+  /// All chips known; `inDefault` tells which of them an empty name means.
+  virtual std::vector<target::TargetRecord> records() const = 0;
+  virtual bool inDefault(llvm::StringRef chip) const = 0;
+  virtual llvm::StringRef format() const = 0;
+  virtual Options options(const target::TargetRecord &record) const = 0;
+  /// From arith, cf, vector, llvm and gpu to the llvm dialect.
+  virtual void addConversion(mlir::OpPassManager &passes,
+                             const target::TargetRecord &record) const = 0;
+  virtual std::unique_ptr<llvm::TargetMachine>
+  createMachine(const target::TargetRecord &record,
+                const Lowered &lowered) const = 0;
+  /// Fills object and assembly; false with a message if it can't be done.
+  virtual bool emit(llvm::Module &module, llvm::TargetMachine &machine,
+                    const target::TargetRecord &record,
+                    const target::CodeOptions &options,
+                    target::KernelCode &out_code,
+                    std::string &out_error) const = 0;
+};
+
+} // namespace aicc::gpu
+
+#endif // AICC_COMPILER_GPU_GENERATOR_H

@@ -1,0 +1,97 @@
+//===- Gpu.h - kernels to GPU code, the part all vendors share --*- C++ -*-===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// An `exec.kernel` with a body of `linalg.generic` becomes a `gpu.module` with
+// one `llvm.func` that a vendor's conversion can take: its only parameter is
+// the packed argument struct (pointers, then 64-bit scalars); its body is
+// arith, math, scf, vector, llvm (memory) and gpu (ids, barriers, shuffles).
+//
+// Nothing here knows a vendor: what differs between them is in Options, which
+// their code generators fill. All functions may be called from several threads
+// with different kernels.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef AICC_COMPILER_GPU_GPU_H
+#define AICC_COMPILER_GPU_GPU_H
+
+#include "dialects/exec/Exec.h"
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/AffineMap.h"
+#include "mlir/Pass/Pass.h"
+#include "llvm/IR/LLVMContext.h"
+#include "llvm/IR/Module.h"
+#include "llvm/Target/TargetMachine.h"
+
+#include <array>
+#include <functional>
+
+namespace aicc::gpu {
+
+/// What a vendor decides.
+struct Options {
+  /// Threads that run in lockstep; a workgroup is `subgroup` x n threads.
+  unsigned subgroup = 32;
+  /// Threads of a workgroup; a multiple of `subgroup`.
+  unsigned workgroup = 256;
+  /// Consecutive elements that a thread moves at once, 1 or 4.
+  unsigned vector = 4;
+  /// Largest register tile of a product, rows and columns of a thread.
+  unsigned tile = 8;
+  /// Bytes of shared memory that a workgroup may use.
+  unsigned sharedBytes = 48 * 1024;
+  /// Take the position in the subgroup from gpu.lane_id, not from the thread
+  /// id (some compilers vectorise over the former only).
+  bool laneId = false;
+  /// Address space and attribute of the argument struct's pointer.
+  unsigned argumentSpace = 0;
+  llvm::StringRef argumentAttribute = "llvm.byval";
+  /// Adds the attributes that make the function a kernel with the given
+  /// number of threads.
+  std::function<void(mlir::LLVM::LLVMFuncOp, std::array<unsigned, 3>)> finish;
+};
+
+/// A kernel in the intermediate form.
+struct Lowered {
+  mlir::gpu::GPUModuleOp module;
+  mlir::LLVM::LLVMFuncOp function;
+  mlir::AffineMap grid;    // three expressions over the symbols
+  mlir::AffineMap scratch; // always 0
+  std::array<unsigned, 3> workgroup = {1, 1, 1};
+  unsigned sharedBytes = 0;
+  bool shuffles = false; // the function uses gpu.shuffle
+};
+
+/// Adds the dialects that the functions below use.
+void registerDialects(mlir::DialectRegistry &registry);
+
+/// Puts the gpu.module beside the kernel; errors are diagnostics on the kernel.
+mlir::LogicalResult lowerKernel(exec::KernelOp kernel, const Options &options,
+                                Lowered &out_lowered);
+
+/// Mathematics, canonicalisation and everything before the vendor's conversion
+/// of `gpu` operations: leaves arith, cf, vector, llvm and gpu.
+mlir::LogicalResult prepareModule(mlir::gpu::GPUModuleOp module);
+
+/// LLVM IR for `machine` out of a module of the llvm dialect, optimised.
+std::unique_ptr<llvm::Module> translateModule(mlir::gpu::GPUModuleOp module,
+                                              llvm::LLVMContext &context,
+                                              llvm::TargetMachine &machine);
+
+/// The object file or assembly of an optimised module.
+std::string emitFile(llvm::Module &module, llvm::TargetMachine &machine,
+                     llvm::CodeGenFileType type);
+
+/// --aicc-lower-to-gpu: lowers all kernels of a module, for tests.
+std::unique_ptr<mlir::Pass> createLowerToGpuPass();
+void registerGpuPasses();
+
+} // namespace aicc::gpu
+
+#endif // AICC_COMPILER_GPU_GPU_H

@@ -1,0 +1,188 @@
+//===- Lower.cpp - a kernel as a gpu.module -------------------------------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/gpu/Strategies.h"
+#include "compiler/lowering/Lowering.h"
+
+#include "dialects/graph/Graph.h"
+
+#include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
+#include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
+#include "mlir/Conversion/IndexToLLVM/IndexToLLVM.h"
+#include "mlir/Conversion/MathToLLVM/MathToLLVM.h"
+#include "mlir/Conversion/Passes.h"
+#include "mlir/Conversion/UBToLLVM/UBToLLVM.h"
+#include "mlir/Conversion/VectorToLLVM/ConvertVectorToLLVM.h"
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Arith/Transforms/Passes.h"
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/Dialect/UB/IR/UBOps.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "mlir/Transforms/Passes.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/GPU/GPUToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+
+using namespace mlir;
+using namespace aicc;
+using namespace aicc::gpu;
+
+void aicc::gpu::registerDialects(DialectRegistry &registry) {
+  registry.insert<affine::AffineDialect, arith::ArithDialect,
+                  cf::ControlFlowDialect, exec::ExecDialect,
+                  mlir::gpu::GPUDialect, linalg::LinalgDialect,
+                  LLVM::LLVMDialect, math::MathDialect, scf::SCFDialect,
+                  tensor::TensorDialect, ub::UBDialect, vector::VectorDialect>();
+  arith::registerConvertArithToLLVMInterface(registry);
+  cf::registerConvertControlFlowToLLVMInterface(registry);
+  index::registerConvertIndexToLLVMInterface(registry);
+  registerConvertMathToLLVMInterface(registry);
+  ub::registerConvertUBToLLVMInterface(registry);
+  vector::registerConvertVectorToLLVMInterface(registry);
+  registerBuiltinDialectTranslation(registry);
+  registerGPUDialectTranslation(registry);
+  registerLLVMDialectTranslation(registry);
+}
+
+LogicalResult aicc::gpu::lowerKernel(exec::KernelOp kernel,
+                                     const Options &options, Lowered &out) {
+  MLIRContext *context = kernel.getContext();
+  Emitter e(kernel, options);
+  AffineExpr groups;
+  if (auto plan = planTiles(kernel, options))
+    groups = emitTiles(e, *plan);
+  else if (auto rows = matchRows(kernel))
+    groups = emitRows(e, *rows);
+  else
+    groups = emitElements(e);
+  if (e.failed) {
+    e.module.erase();
+    return failure();
+  }
+  LLVM::ReturnOp::create(e.b, e.loc, ValueRange{});
+  unsigned symbols = 0;
+  for (int64_t number : kernel.getUsedSymbols())
+    symbols = std::max<unsigned>(symbols, number + 1);
+  groups.walk([&](AffineExpr part) {
+    if (auto symbol = dyn_cast<AffineSymbolExpr>(part))
+      symbols = std::max(symbols, symbol.getPosition() + 1);
+  });
+  AffineExpr one = getAffineConstantExpr(1, context);
+  out.module = e.module;
+  out.function = e.function;
+  out.grid = AffineMap::get(0, symbols, {groups, one, one}, context);
+  out.scratch =
+      AffineMap::get(0, symbols, {getAffineConstantExpr(0, context)}, context);
+  out.workgroup = {options.subgroup, options.workgroup / options.subgroup, 1};
+  out.sharedBytes = e.sharedBytes;
+  out.shuffles = e.shuffles;
+  if (options.finish)
+    options.finish(e.function, out.workgroup);
+  return success();
+}
+
+namespace {
+/// The project's mathematics, and operations that vendors lower differently
+/// (NaN of maximum and minimum, divisions rounding up).
+struct ExpandPass : PassWrapper<ExpandPass, OperationPass<>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ExpandPass)
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    lowering::populateMathematics(patterns);
+    arith::populateArithExpandOpsPatterns(patterns);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+} // namespace
+
+/// Vendors' conversions declare LLVM's mathematical intrinsics illegal, to call
+/// their libraries instead; calls by name pass. Those that are one instruction
+/// everywhere are wanted as they are.
+static void nameIntrinsics(Operation *root) {
+  root->walk([](Operation *op) {
+    if (!isa<LLVM::FAbsOp, LLVM::FCeilOp, LLVM::FFloorOp, LLVM::SqrtOp,
+             LLVM::CopySignOp, LLVM::RoundOp, LLVM::RoundEvenOp,
+             LLVM::FTruncOp>(op))
+      return;
+    OpBuilder b(op);
+    std::string name =
+        ("llvm" + op->getName().stripDialect().drop_front(4)).str();
+    auto call = LLVM::CallIntrinsicOp::create(
+        b, op->getLoc(), op->getResult(0).getType(), b.getStringAttr(name),
+        op->getOperands());
+    op->replaceAllUsesWith(call);
+    op->erase();
+  });
+}
+
+LogicalResult aicc::gpu::prepareModule(mlir::gpu::GPUModuleOp module) {
+  PassManager passes(module.getContext(), "gpu.module");
+  passes.addPass(std::make_unique<ExpandPass>());
+  passes.addPass(createCanonicalizerPass());
+  passes.addPass(createCSEPass());
+  passes.addPass(createSCFToControlFlowPass());
+  // Vendors' conversions would call their own math libraries.
+  passes.addPass(createConvertMathToLLVMPass());
+  if (failed(passes.run(module)))
+    return failure();
+  nameIntrinsics(module);
+  return success();
+}
+
+namespace {
+/// Options as a test wants them.
+struct LowerToGpuPass
+    : PassWrapper<LowerToGpuPass, OperationPass<ModuleOp>> {
+  MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(LowerToGpuPass)
+  LowerToGpuPass() = default;
+  LowerToGpuPass(const LowerToGpuPass &other) : PassWrapper(other) {}
+  StringRef getArgument() const override { return "aicc-lower-to-gpu"; }
+  StringRef getDescription() const override {
+    return "Lower kernels to the form that all GPU vendors share";
+  }
+  void getDependentDialects(DialectRegistry &registry) const override {
+    aicc::gpu::registerDialects(registry);
+  }
+  Option<unsigned> subgroup{*this, "subgroup", llvm::cl::init(32),
+                            llvm::cl::desc("threads in lockstep")};
+  Option<unsigned> vector{*this, "vector", llvm::cl::init(4),
+                          llvm::cl::desc("elements moved at once")};
+  Option<unsigned> tile{*this, "tile", llvm::cl::init(8),
+                        llvm::cl::desc("rows and columns of a thread")};
+
+  void runOnOperation() override {
+    Options options;
+    options.subgroup = subgroup;
+    options.vector = vector;
+    options.tile = tile;
+    Builder b(&getContext());
+    for (auto kernel :
+         llvm::make_early_inc_range(getOperation().getOps<exec::KernelOp>())) {
+      Lowered lowered;
+      if (failed(aicc::gpu::lowerKernel(kernel, options, lowered)))
+        return signalPassFailure();
+      lowered.function->setAttr("grid", AffineMapAttr::get(lowered.grid));
+      lowered.function->setAttr(
+          "workgroup", b.getDenseI32ArrayAttr({int(lowered.workgroup[0]),
+                                               int(lowered.workgroup[1]),
+                                               int(lowered.workgroup[2])}));
+      kernel.erase();
+    }
+  }
+};
+} // namespace
+
+std::unique_ptr<Pass> aicc::gpu::createLowerToGpuPass() {
+  return std::make_unique<LowerToGpuPass>();
+}
+
+void aicc::gpu::registerGpuPasses() { PassRegistration<LowerToGpuPass>(); }

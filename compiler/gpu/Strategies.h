@@ -1,0 +1,41 @@
+//===- Strategies.h - ways to map a kernel to threads -----------*- C++ -*-===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Each writes the kernel's body through an Emitter and returns the number of
+// workgroups, an expression over the symbols.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef AICC_COMPILER_GPU_STRATEGIES_H
+#define AICC_COMPILER_GPU_STRATEGIES_H
+
+#include "compiler/gpu/Analysis.h"
+
+namespace aicc::gpu {
+
+/// One thread per element; reductions are serial loops in it.
+AffineExpr emitElements(Emitter &e);
+
+/// Reductions of rows by one thread, one subgroup or one workgroup each.
+AffineExpr emitRows(Emitter &e, const Rows &rows);
+
+/// A product in tiles: shared memory for a workgroup, registers for a thread.
+/// `tile` is the rows and columns of a thread.
+struct TilePlan {
+  Contraction contraction;
+  unsigned tile;
+};
+std::optional<TilePlan> planTiles(exec::KernelOp kernel,
+                                  const Options &options);
+AffineExpr emitTiles(Emitter &e, const TilePlan &plan);
+
+/// The product of sizes.
+AffineExpr productOf(ArrayRef<AffineExpr> sizes, mlir::MLIRContext *context);
+
+} // namespace aicc::gpu
+
+#endif // AICC_COMPILER_GPU_STRATEGIES_H

@@ -1,0 +1,521 @@
+# kernels.py - sample kernels as lowered bodies, with inputs and references
+#
+# Licensed under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""What the acceptance and execution tests of the GPU backends compile.
+
+`kernels()` gives a dictionary of name -> Kernel: the text of an exec.kernel
+and a function that makes inputs and expected outputs with NumPy.
+"""
+import re
+from dataclasses import dataclass, field
+from typing import Callable
+import numpy as np
+
+MLIR_TYPES = {"float32": "f32", "float16": "f16", "float64": "f64",
+              "int64": "i64", "int32": "i32", "int8": "i8", "bool": "i1"}
+
+
+@dataclass
+class Kernel:
+    text: str
+    make: Callable  # (rng, symbols) -> (inputs, outputs)
+    symbols: list = field(default_factory=lambda: [{}])
+    tolerance: float = 1e-5
+
+
+def maps(*texts):
+    return ", ".join(f"affine_map<{t}>" for t in texts)
+
+
+def generic(result, dims, iterators, operands, out, body, out_map=None):
+    """One linalg.generic; operands are (value, type, map results)."""
+    # A body sees the kernel's values, so its own names must differ.
+    for local in re.findall(r"%(\w+) =", body):
+        body = re.sub(rf"%{local}\b", f"%local_{local}", body)
+    d = ", ".join(f"d{i}" for i in range(dims))
+    text = [f"({d}) -> ({m})" for _, _, m in operands]
+    outs = out if isinstance(out, list) else [(out[0], out[1], out_map)]
+    text += [f"({d}) -> ({m})" for _, _, m in outs]
+    kinds = ", ".join(f'"{"parallel" if i == "p" else "reduction"}"'
+                      for i in iterators)
+    ins = ""
+    if operands:
+        ins = (f' ins({", ".join(v for v, _, _ in operands)} : '
+               f'{", ".join(t for _, t, _ in operands)})')
+    args = [f"%i{i}: {element(t)}" for i, (_, t, _) in enumerate(operands)]
+    args += [f"%o{i}: {element(t)}" for i, (_, t, _) in enumerate(outs)]
+    types = ", ".join(t for _, t, _ in outs)
+    if len(outs) > 1:
+        types = f"({types})"
+    return f"""    {result} = linalg.generic {{indexing_maps = [{maps(*text)}], iterator_types = [{kinds}]}}{ins} outs({", ".join(v for v, _, _ in outs)} : {", ".join(t for _, t, _ in outs)}) {{
+    ^bb0({", ".join(args)}):
+{body}
+    }} -> {types}
+"""
+
+
+def element(tensor):
+    return tensor[tensor.index("<") + 1:-1].split("x")[-1].split(",")[0]
+
+
+def fill(result, tensor, value):
+    rank = tensor[tensor.index("<") + 1:].count("x")
+    e = element(tensor)
+    d = ", ".join(f"d{i}" for i in range(rank))
+    return (f"    {result}_e = tensor.empty() : {tensor}\n"
+            f"    {result}_c = arith.constant {value} : {e}\n" +
+            generic(result, rank, "p" * rank, [], (f"{result}_e", tensor),
+                    f"      linalg.yield {result}_c : {e}", d))
+
+
+def kernel(name, arguments, results, body, returned):
+    args = ", ".join(f"%{n}: {t}" for n, t in arguments)
+    text = f"exec.kernel @{name}({args}) -> ({', '.join(results)}) {{\n{body}"
+    plain = [r.split(", affine_map")[0] + (">" if ", affine_map" in r else "")
+             for r in results]
+    return text + f"    exec.return {', '.join(returned)} : {', '.join(plain)}\n}}\n"
+
+
+def elementwise():
+    t = "tensor<2x37x5x8xf32>"
+    c = "tensor<8xf32>"
+    idx = "d0, d1, d2, d3"
+    body = fill_empty("%e", t)
+    body += generic("%0", 4, "pppp", [("%x", t, idx), ("%b", c, "d3")],
+                    ("%e", t), "      %s = arith.addf %i0, %i1 : f32\n"
+                    "      linalg.yield %s : f32", idx)
+    body += generic("%1", 4, "pppp", [("%0", t, idx)], ("%e", t),
+                    "      %z = arith.constant 0.0 : f32\n"
+                    "      %s = arith.maximumf %i0, %z : f32\n"
+                    "      linalg.yield %s : f32", idx)
+    body += generic("%2", 4, "pppp", [("%1", t, idx), ("%0", t, idx)],
+                    ("%e", t), "      %s = arith.mulf %i0, %i1 : f32\n"
+                    "      linalg.yield %s : f32", idx)
+
+    def make(rng, _):
+        x = rng.standard_normal((2, 37, 5, 8), np.float32)
+        b = rng.standard_normal(8, np.float32)
+        s = x + b
+        m = np.maximum(s, 0)
+        return [x, b], [m, m * s]
+    return Kernel(kernel("elementwise", [("x", t), ("b", c)], [t, t], body,
+                         ["%1", "%2"]), make)
+
+
+def fill_empty(name, tensor):
+    return f"    {name} = tensor.empty() : {tensor}\n"
+
+
+def mixed_types():
+    """f16 and i64 in, bool and f16 out."""
+    h, i, o = "tensor<1000xf16>", "tensor<1000xi64>", "tensor<1000xi1>"
+    body = fill_empty("%e", o) + fill_empty("%f", h)
+    body += generic("%0", 1, "p", [("%h", h, "d0"), ("%i", i, "d0")], ("%e", o),
+                    "      %n = arith.sitofp %i1 : i64 to f16\n"
+                    "      %c = arith.cmpf olt, %i0, %n : f16\n"
+                    "      linalg.yield %c : i1", "d0")
+    body += generic("%1", 1, "p", [("%0", o, "d0"), ("%h", h, "d0")],
+                    ("%f", h), "      %n = arith.negf %i1 : f16\n"
+                    "      %s = arith.select %i0, %n, %i1 : f16\n"
+                    "      linalg.yield %s : f16", "d0")
+
+    def make(rng, _):
+        x = rng.standard_normal(1000).astype(np.float16)
+        n = rng.integers(-2, 3, 1000)
+        c = x < n.astype(np.float16)
+        return [x, n], [c, np.where(c, -x, x)]
+    return Kernel(kernel("mixed_types", [("h", h), ("i", i)], [o, h], body,
+                         ["%0", "%1"]), make)
+
+
+def dynamic_elementwise():
+    enc = ", affine_map<()[s0, s1] -> (s0, s1, 3)>"
+    t, a = "tensor<?x?x3xf32>", f"tensor<?x?x3xf32{enc}>"
+    idx = "d0, d1, d2"
+    body = ("    %s0 = exec.symbol 0\n    %s1 = exec.symbol 1\n"
+            f"    %e = tensor.empty(%s0, %s1) : {t}\n")
+    body += generic("%0", 3, "ppp", [("%x", t, idx)], ("%e", t),
+                    "      %s = math.exp %i0 : f32\n"
+                    "      linalg.yield %s : f32", idx)
+
+    def make(rng, s):
+        x = rng.standard_normal((s[0], s[1], 3), np.float32)
+        return [x], [np.exp(x)]
+    return Kernel(kernel("dynamic_elementwise", [("x", f"{t} as {a}")], [a],
+                         body, ["%0"]), make, [{0: 3, 1: 7}, {0: 100, 1: 33}])
+
+
+def transpose():
+    a, r = "tensor<33x65x7xf32>", "tensor<7x33x65xf32>"
+    body = fill_empty("%e", r) + generic(
+        "%0", 3, "ppp", [("%x", a, "d1, d2, d0")], ("%e", r),
+        "      linalg.yield %i0 : f32", "d0, d1, d2")
+
+    def make(rng, _):
+        x = rng.standard_normal((33, 65, 7), np.float32)
+        return [x], [x.transpose(2, 0, 1)]
+    return Kernel(kernel("transpose", [("x", a)], [r], body, ["%0"]), make)
+
+
+def gather():
+    t, i, r = "tensor<50x24xf32>", "tensor<13xi64>", "tensor<13x24xf32>"
+    body = fill_empty("%e", r) + generic(
+        "%0", 2, "pp", [("%i", i, "d0")], ("%e", r),
+        "      %n = arith.constant 50 : index\n"
+        "      %z = arith.constant 0 : index\n"
+        "      %k = arith.index_cast %i0 : i64 to index\n"
+        "      %neg = arith.cmpi slt, %k, %z : index\n"
+        "      %w = arith.addi %k, %n : index\n"
+        "      %j = arith.select %neg, %w, %k : index\n"
+        "      %c = linalg.index 1 : index\n"
+        "      %v = tensor.extract %t[%j, %c] : " + t + "\n"
+        "      linalg.yield %v : f32", "d0, d1")
+
+    def make(rng, _):
+        x = rng.standard_normal((50, 24), np.float32)
+        i = rng.integers(-50, 50, 13)
+        return [x, i], [x[i]]
+    return Kernel(kernel("gather", [("t", t), ("i", i)], [r], body, ["%0"]),
+                  make)
+
+
+def constant_table():
+    t = "tensor<6x4xf32>"
+    values = np.arange(24, dtype=np.float32).reshape(6, 4) / 8 - 1
+    text = "[" + ", ".join("[" + ", ".join(f"{v}" for v in row) + "]"
+                           for row in values.tolist()) + "]"
+    body = f"    %k = arith.constant dense<{text}> : {t}\n" + fill_empty("%e", t)
+    body += generic("%0", 2, "pp", [("%x", t, "d0, d1"), ("%k", t, "d0, d1")],
+                    ("%e", t), "      %s = arith.mulf %i0, %i1 : f32\n"
+                    "      linalg.yield %s : f32", "d0, d1")
+
+    def make(rng, _):
+        x = rng.standard_normal((6, 4), np.float32)
+        return [x], [x * values]
+    return Kernel(kernel("constant_table", [("x", t)], [t], body, ["%0"]), make)
+
+
+MAC = """      %p = arith.mulf %i0, %i1 : {t}
+      %s = arith.addf %o0, %p : {t}
+      linalg.yield %s : {t}"""
+
+
+def matmul(name, m, n, k, batch=0, transposed=False, epilogue=True):
+    b = f"{batch}x" if batch else ""
+    d = "d0, " if batch else ""
+    o = 1 if batch else 0
+    dm, dn, dk = f"d{o}", f"d{o + 1}", f"d{o + 2}"
+    ta, tc = f"tensor<{b}{m}x{k}xf32>", f"tensor<{b}{m}x{n}xf32>"
+    tb = f"tensor<{b}{n}x{k}xf32>" if transposed else f"tensor<{b}{k}x{n}xf32>"
+    mb = f"{d}{dn}, {dk}" if transposed else f"{d}{dk}, {dn}"
+    body = fill("%z", tc, "0.0") + generic(
+        "%0", 3 + o, "p" * (2 + o) + "r",
+        [("%a", ta, f"{d}{dm}, {dk}"), ("%b", tb, mb)], ("%z", tc),
+        MAC.format(t="f32"), f"{d}{dm}, {dn}")
+    arguments, last = [("a", ta), ("b", tb)], "%0"
+    if epilogue:
+        idx = f"{d}{dm}, {dn}"
+        arguments.append(("c", f"tensor<{n}xf32>"))
+        body += generic("%1", 2 + o, "pp" + "p" * o,
+                        [("%0", tc, idx), ("%c", f"tensor<{n}xf32>", dn)],
+                        ("%z_e", tc), "      %s = arith.addf %i0, %i1 : f32\n"
+                        "      %q = arith.constant 0.0 : f32\n"
+                        "      %r = arith.maximumf %s, %q : f32\n"
+                        "      linalg.yield %r : f32", idx)
+        last = "%1"
+    lead = (batch,) if batch else ()
+
+    def make(rng, _):
+        x = rng.standard_normal(lead + (m, k), np.float32)
+        y = rng.standard_normal(lead + ((n, k) if transposed else (k, n)),
+                                np.float32)
+        c = rng.standard_normal(n, np.float32)
+        r = np.matmul(x.astype(np.float64),
+                      (np.swapaxes(y, -1, -2) if transposed else y))
+        if not epilogue:
+            return [x, y], [r.astype(np.float32)]
+        return [x, y, c], [np.maximum(r + c, 0).astype(np.float32)]
+    return Kernel(kernel(name, arguments, [tc], body, [last]), make)
+
+
+def matmul_f16():
+    """f16 operands, products and sums in f32, result in f16."""
+    ta, tb = "tensor<70x48xf16>", "tensor<48x96xf16>"
+    tc, tr = "tensor<70x96xf32>", "tensor<70x96xf16>"
+    body = fill("%z", tc, "0.0") + generic(
+        "%0", 3, "ppr", [("%a", ta, "d0, d2"), ("%b", tb, "d2, d1")],
+        ("%z", tc), "      %x = arith.extf %i0 : f16 to f32\n"
+        "      %y = arith.extf %i1 : f16 to f32\n"
+        "      %p = arith.mulf %x, %y : f32\n"
+        "      %s = arith.addf %o0, %p : f32\n"
+        "      linalg.yield %s : f32", "d0, d1")
+    body += fill_empty("%e", tr) + generic(
+        "%1", 2, "pp", [("%0", tc, "d0, d1")], ("%e", tr),
+        "      %t = arith.truncf %i0 : f32 to f16\n"
+        "      linalg.yield %t : f16", "d0, d1")
+
+    def make(rng, _):
+        x = rng.standard_normal((70, 48)).astype(np.float16)
+        y = rng.standard_normal((48, 96)).astype(np.float16)
+        r = x.astype(np.float32) @ y.astype(np.float32)
+        return [x, y], [r.astype(np.float16)]
+    return Kernel(kernel("matmul_f16", [("a", ta), ("b", tb)], [tr], body,
+                         ["%1"]), make, tolerance=2e-3)
+
+
+def matmul_i8():
+    ta, tb, tc = "tensor<64x64xi8>", "tensor<64x64xi8>", "tensor<64x64xi32>"
+    body = fill("%z", tc, "0") + generic(
+        "%0", 3, "ppr", [("%a", ta, "d0, d2"), ("%b", tb, "d2, d1")],
+        ("%z", tc), "      %x = arith.extsi %i0 : i8 to i32\n"
+        "      %y = arith.extsi %i1 : i8 to i32\n"
+        "      %p = arith.muli %x, %y : i32\n"
+        "      %s = arith.addi %o0, %p : i32\n"
+        "      linalg.yield %s : i32", "d0, d1")
+
+    def make(rng, _):
+        x = rng.integers(-128, 128, (64, 64)).astype(np.int8)
+        y = rng.integers(-128, 128, (64, 64)).astype(np.int8)
+        return [x, y], [x.astype(np.int32) @ y.astype(np.int32)]
+    return Kernel(kernel("matmul_i8", [("a", ta), ("b", tb)], [tc], body,
+                         ["%0"]), make, tolerance=0)
+
+
+def dynamic_matmul():
+    e = ", affine_map<()[s0] -> (s0, {})>"
+    ta, aa = "tensor<?x40xf32>", f"tensor<?x40xf32{e.format(40)}>"
+    tb, tc = "tensor<40x72xf32>", "tensor<?x72xf32>"
+    ac = f"tensor<?x72xf32{e.format(72)}>"
+    body = (f"    %s0 = exec.symbol 0\n    %e = tensor.empty(%s0) : {tc}\n"
+            "    %c = arith.constant 0.0 : f32\n")
+    body += generic("%z", 2, "pp", [], ("%e", tc),
+                    "      linalg.yield %c : f32", "d0, d1")
+    body += generic("%0", 3, "ppr", [("%a", ta, "d0, d2"), ("%b", tb, "d2, d1")],
+                    ("%z", tc), MAC.format(t="f32"), "d0, d1")
+
+    def make(rng, s):
+        x = rng.standard_normal((s[0], 40), np.float32)
+        y = rng.standard_normal((40, 72), np.float32)
+        return [x, y], [x @ y]
+    return Kernel(kernel("dynamic_matmul", [("a", f"{ta} as {aa}"), ("b", tb)],
+                         [ac], body, ["%0"]), make,
+                  [{0: 1}, {0: 64}, {0: 131}])
+
+
+def convolution(name, groups=1, size=14, channels=16, filters=32, span=3,
+                stride=2, pad=1):
+    """Channels last, padding by a clamped index and a select."""
+    out = (size + 2 * pad - span) // stride + 1
+    per, each = channels // groups, filters // groups
+    tx = f"tensor<2x{size}x{size}x{channels}xf32>"
+    tp = f"tensor<2x{size + 2 * pad}x{size + 2 * pad}x{channels}xf32>"
+    tw = f"tensor<{span}x{span}x{per}x{filters}xf32>"
+    tr = f"tensor<2x{out}x{out}x{filters}xf32>"
+    body = fill_empty("%pe", tp) + generic(
+        "%p", 4, "pppp", [], ("%pe", tp),
+        f"""      %n = linalg.index 0 : index
+      %h = linalg.index 1 : index
+      %w = linalg.index 2 : index
+      %c = linalg.index 3 : index
+      %k0 = arith.constant 0 : index
+      %kp = arith.constant {pad} : index
+      %kl = arith.constant {size - 1} : index
+      %h1 = arith.subi %h, %kp : index
+      %w1 = arith.subi %w, %kp : index
+      %h2 = arith.maxsi %h1, %k0 : index
+      %w2 = arith.maxsi %w1, %k0 : index
+      %h3 = arith.minsi %h2, %kl : index
+      %w3 = arith.minsi %w2, %kl : index
+      %v = tensor.extract %x[%n, %h3, %w3, %c] : {tx}
+      %a = arith.cmpi eq, %h1, %h3 : index
+      %b = arith.cmpi eq, %w1, %w3 : index
+      %ab = arith.andi %a, %b : i1
+      %zero = arith.constant 0.0 : f32
+      %s = arith.select %ab, %v, %zero : f32
+      linalg.yield %s : f32""", "d0, d1, d2, d3") + fill("%z", tr, "0.0")
+    h, w = f"d1 * {stride} + d4", f"d2 * {stride} + d5"
+    if groups == 1:
+        body += generic("%0", 7, "pppprrr",
+                        [("%p", tp, f"d0, {h}, {w}, d6"),
+                         ("%f", tw, "d4, d5, d6, d3")], ("%z", tr),
+                        MAC.format(t="f32"), "d0, d1, d2, d3")
+    else:
+        body += generic("%0", 7, "pppprrr",
+                        [("%p", tp, f"d0, {h}, {w}, "
+                          f"(d3 floordiv {each}) * {per} + d6"),
+                         ("%f", tw, "d4, d5, d6, d3")], ("%z", tr),
+                        MAC.format(t="f32"), "d0, d1, d2, d3")
+
+    def make(rng, _):
+        x = rng.standard_normal((2, size, size, channels), np.float32)
+        f = rng.standard_normal((span, span, per, filters), np.float32)
+        p = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+        r = np.zeros((2, out, out, filters), np.float64)
+        for i in range(span):
+            for j in range(span):
+                a = p[:, i:i + stride * out:stride, j:j + stride * out:stride]
+                for g in range(groups):
+                    r[..., g * each:(g + 1) * each] += (
+                        a[:, :out, :out, g * per:(g + 1) * per].astype(
+                            np.float64)
+                        @ f[i, j, :, g * each:(g + 1) * each])
+        return [x, f], [r.astype(np.float32)]
+    return Kernel(kernel(name, [("x", tx), ("f", tw)], [tr], body, ["%0"]),
+                  make)
+
+
+def max_pool():
+    tx, tr = "tensor<2x12x12x8xf32>", "tensor<2x6x6x8xf32>"
+    body = fill("%z", tr, "0xFF800000") + fill_empty("%w", "tensor<2x2xf32>")
+    body += generic("%0", 6, "pppprr",
+                    [("%x", tx, "d0, d1 * 2 + d4, d2 * 2 + d5, d3"),
+                     ("%w", "tensor<2x2xf32>", "d4, d5")], ("%z", tr),
+                    "      %m = arith.maximumf %o0, %i0 : f32\n"
+                    "      linalg.yield %m : f32", "d0, d1, d2, d3")
+
+    def make(rng, _):
+        x = rng.standard_normal((2, 12, 12, 8), np.float32)
+        return [x], [x.reshape(2, 6, 2, 6, 2, 8).max((2, 4))]
+    return Kernel(kernel("max_pool", [("x", tx)], [tr], body, ["%0"]), make)
+
+
+def softmax(name, rows, columns):
+    t, r = f"tensor<{rows}x{columns}xf32>", f"tensor<{rows}xf32>"
+    body = fill("%n", r, "0xFF800000") + fill("%z", r, "0.0")
+    body += generic("%m", 2, "pr", [("%x", t, "d0, d1")], ("%n", r),
+                    "      %m1 = arith.maximumf %o0, %i0 : f32\n"
+                    "      linalg.yield %m1 : f32", "d0")
+    body += fill_empty("%e", t)
+    body += generic("%p", 2, "pp", [("%x", t, "d0, d1"), ("%m", r, "d0")],
+                    ("%e", t), "      %d = arith.subf %i0, %i1 : f32\n"
+                    "      %q = math.exp %d : f32\n"
+                    "      linalg.yield %q : f32", "d0, d1")
+    body += generic("%s", 2, "pr", [("%p", t, "d0, d1")], ("%z", r),
+                    "      %a = arith.addf %o0, %i0 : f32\n"
+                    "      linalg.yield %a : f32", "d0")
+    body += generic("%0", 2, "pp", [("%p", t, "d0, d1"), ("%s", r, "d0")],
+                    ("%e", t), "      %d = arith.divf %i0, %i1 : f32\n"
+                    "      linalg.yield %d : f32", "d0, d1")
+
+    def make(rng, _):
+        x = rng.standard_normal((rows, columns), np.float32) * 4
+        e = np.exp(x - x.max(1, keepdims=True))
+        return [x], [e / e.sum(1, keepdims=True)]
+    return Kernel(kernel(name, [("x", t)], [t], body, ["%0"]), make)
+
+
+def layernorm():
+    t, r, c = "tensor<?x96xf32>", "tensor<?xf32>", "tensor<96xf32>"
+    a = "tensor<?x96xf32, affine_map<()[s0] -> (s0, 96)>>"
+    body = ("    %s0 = exec.symbol 0\n    %zero = arith.constant 0.0 : f32\n"
+            f"    %e = tensor.empty(%s0) : {t}\n"
+            f"    %re = tensor.empty(%s0) : {r}\n"
+            "    %n = arith.constant 96.0 : f32\n"
+            "    %eps = arith.constant 1.0e-5 : f32\n")
+    body += generic("%z", 1, "p", [], ("%re", r),
+                    "      linalg.yield %zero : f32", "d0")
+    body += generic("%s", 2, "pr", [("%x", t, "d0, d1")], ("%z", r),
+                    "      %a = arith.addf %o0, %i0 : f32\n"
+                    "      linalg.yield %a : f32", "d0")
+    body += generic("%d", 2, "pp", [("%x", t, "d0, d1"), ("%s", r, "d0")],
+                    ("%e", t), "      %m = arith.divf %i1, %n : f32\n"
+                    "      %q = arith.subf %i0, %m : f32\n"
+                    "      linalg.yield %q : f32", "d0, d1")
+    body += generic("%v", 2, "pr", [("%d", t, "d0, d1")], ("%z", r),
+                    "      %p = arith.mulf %i0, %i0 : f32\n"
+                    "      %a = arith.addf %o0, %p : f32\n"
+                    "      linalg.yield %a : f32", "d0")
+    body += generic("%0", 2, "pp",
+                    [("%d", t, "d0, d1"), ("%v", r, "d0"), ("%g", c, "d1"),
+                     ("%b", c, "d1")], ("%e", t),
+                    "      %m = arith.divf %i1, %n : f32\n"
+                    "      %w = arith.addf %m, %eps : f32\n"
+                    "      %q = math.sqrt %w : f32\n"
+                    "      %y = arith.divf %i0, %q : f32\n"
+                    "      %y1 = arith.mulf %y, %i2 : f32\n"
+                    "      %y2 = arith.addf %y1, %i3 : f32\n"
+                    "      linalg.yield %y2 : f32", "d0, d1")
+
+    def make(rng, s):
+        x = rng.standard_normal((s[0], 96), np.float32)
+        g, b = rng.standard_normal((2, 96), np.float32)
+        d = x - x.mean(1, keepdims=True)
+        v = (d * d).mean(1, keepdims=True)
+        return [x, g, b], [d / np.sqrt(v + 1e-5) * g + b]
+    return Kernel(kernel("layernorm", [("x", f"{t} as {a}"), ("g", c),
+                                       ("b", c)], [a], body, ["%0"]), make,
+                  [{0: 1}, {0: 77}, {0: 1000}])
+
+
+def reduction(name, shape, axes, kind, dtype="f32"):
+    rank = len(shape)
+    t = "tensor<" + "x".join(map(str, shape)) + f"x{dtype}>"
+    kept = [i for i in range(rank) if i not in axes]
+    r = "tensor<" + "".join(f"{shape[i]}x" for i in kept) + f"{dtype}>"
+    float_ = dtype[0] == "f"
+    op, init = {"sum": ("add", "0.0" if float_ else "0"),
+                "max": ("maximum" if float_ else "maxs",
+                        {"f32": "0xFF800000", "f64": "0xFFF0000000000000",
+                         "i64": "-9223372036854775808"}[dtype])}[kind]
+    body = fill("%z", r, init) + generic(
+        "%0", rank, ["r" if i in axes else "p" for i in range(rank)],
+        [("%x", t, ", ".join(f"d{i}" for i in range(rank)))], ("%z", r),
+        f"      %s = arith.{op}{dtype[0]} %o0, %i0 : {dtype}\n"
+        f"      linalg.yield %s : {dtype}", ", ".join(f"d{i}" for i in kept))
+    numpy = {"f32": np.float32, "f64": np.float64, "i64": np.int64}[dtype]
+
+    def make(rng, _):
+        x = (rng.standard_normal(shape) * 10).astype(numpy)
+        f = np.sum if kind == "sum" else np.max
+        return [x], [np.asarray(f(x, axis=tuple(axes)), numpy)]
+    return Kernel(kernel(name, [("x", t)], [r], body, ["%0"]), make)
+
+
+def arg_max():
+    t, r, i = "tensor<40x100xf32>", "tensor<40xf32>", "tensor<40xi64>"
+    body = fill("%n", r, "0xFF800000") + fill("%z", i, "0")
+    body += generic("%0:2", 2, "pr", [("%x", t, "d0, d1")],
+                    [("%n", r, "d0"), ("%z", i, "d0")],
+                    "      %k = linalg.index 1 : index\n"
+                    "      %j = arith.index_cast %k : index to i64\n"
+                    "      %c = arith.cmpf ogt, %i0, %o0 : f32\n"
+                    "      %v = arith.select %c, %i0, %o0 : f32\n"
+                    "      %w = arith.select %c, %j, %o1 : i64\n"
+                    "      linalg.yield %v, %w : f32, i64")
+
+    def make(rng, _):
+        x = rng.standard_normal((40, 100), np.float32)
+        return [x], [x.argmax(1)]
+    return Kernel(kernel("arg_max", [("x", t)], [i], body, ["%0#1"]), make)
+
+
+def kernels():
+    result = {}
+    for k in [elementwise(), mixed_types(), dynamic_elementwise(), transpose(),
+              gather(), constant_table(),
+              matmul("matmul", 256, 256, 64), matmul("matmul_edges", 70, 45, 33),
+              matmul("matmul_batch", 50, 64, 32, batch=3),
+              matmul("matmul_transposed", 64, 128, 48, transposed=True),
+              matmul("matmul_vector", 1, 100, 300, epilogue=False),
+              matmul("matmul_small", 5, 7, 9), matmul_f16(), matmul_i8(),
+              dynamic_matmul(), convolution("convolution"),
+              convolution("convolution_grouped", groups=4),
+              convolution("convolution_depthwise", groups=16, filters=16),
+              convolution("convolution_large", size=28, channels=32,
+                          filters=128, stride=1), max_pool(),
+              softmax("softmax_short", 37, 10), softmax("softmax", 700, 100),
+              softmax("softmax_long", 5, 3000), layernorm(),
+              reduction("sum_all", (17, 300), (0, 1), "sum"),
+              reduction("sum_inner", (6, 2000), (1,), "sum"),
+              reduction("sum_outer", (50, 5000), (0,), "sum"),
+              reduction("sum_middle", (4, 49, 64), (1,), "sum"),
+              reduction("max_i64", (6, 500), (1,), "max", "i64"),
+              reduction("sum_f64", (6, 500), (1,), "sum", "f64"), arg_max()]:
+        name = k.text[k.text.index("@") + 1:k.text.index("(")]
+        result[name] = k
+    return result
+
+
+if __name__ == "__main__":
+    print("\n".join(k.text for k in kernels().values()))
