@@ -91,6 +91,11 @@ void Tracer::tensor(Value tensor, ArrayRef<AffineExpr> index) {
   for (auto [expr, i] : llvm::zip(map.getResults(), index))
     if (auto dim = dyn_cast<AffineDimExpr>(expr))
       loops[dim.getPosition()] = i;
+    else
+      expr.walk([&](AffineExpr part) { // a group of loops
+        if (auto dim = dyn_cast<AffineDimExpr>(part))
+          loops[dim.getPosition()] = nullptr;
+      });
   body(generic, loops);
 }
 
@@ -217,17 +222,16 @@ aicc::gpu::matchContraction(linalg::GenericOp generic) {
     return std::nullopt;
   AffineMap result =
       generic.getIndexingMapMatchingResult(cast<OpResult>(generic.getResult(0)));
-  if (!result.isProjectedPermutation(/*allowZeroInResults=*/true))
-    return std::nullopt;
-
   Contraction c{generic, mul->getOperand(0), mul->getOperand(1), {}, {}, {}, {}};
   llvm::SmallBitVector a = loopsUsed(generic, c.a), b = loopsUsed(generic, c.b);
   SmallVector<unsigned> order; // parallel loops in the result's order
   for (AffineExpr expr : result.getResults())
-    if (auto dim = dyn_cast<AffineDimExpr>(expr))
-      order.push_back(dim.getPosition());
+    expr.walk([&](AffineExpr part) {
+      if (auto dim = dyn_cast<AffineDimExpr>(part))
+        order.push_back(dim.getPosition());
+    });
   if (order.size() + generic.getNumReductionLoops() != generic.getNumLoops())
-    return std::nullopt;
+    return std::nullopt; // a loop is missing or there twice
   for (unsigned dim : order)
     (a[dim] == b[dim] ? c.batch : a[dim] ? c.rows : c.columns).push_back(dim);
   generic.getReductionDims(c.reduced);

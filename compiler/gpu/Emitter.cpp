@@ -298,12 +298,7 @@ Value Emitter::value(Value tensor, ArrayRef<Value> index) {
   unsigned number = cast<OpResult>(tensor).getResultNumber();
   if (generic.getNumReductionLoops())
     return remember(key, reduceSerially(generic, index)[number]);
-  SmallVector<Value> loops(generic.getNumLoops(), constant(0));
-  AffineMap map = generic.getIndexingMapMatchingResult(cast<OpResult>(tensor));
-  for (auto [expr, i] : llvm::zip(map.getResults(), index))
-    if (auto dim = dyn_cast<AffineDimExpr>(expr))
-      loops[dim.getPosition()] = i;
-  Point point{generic, loops, {}};
+  Point point{generic, loopsAt(generic, number, index), {}};
   return remember(
       key, evaluate(point, generic.getBlock()->getTerminator()->getOperand(
                                number)));
@@ -418,6 +413,46 @@ Value Emitter::evaluate(Point &point, Value inBody) {
 // Reductions
 //===----------------------------------------------------------------------===//
 
+/// Solves expr = value for loops: a loop, or d * c + rest where the rest is
+/// smaller than c (a group and the number in it).
+static bool solve(Emitter &e, AffineExpr expr, Value value,
+                  SmallVector<Value> &loops) {
+  if (isa<AffineConstantExpr>(expr))
+    return true; // a dimension of size 1
+  if (auto dim = dyn_cast<AffineDimExpr>(expr)) {
+    loops[dim.getPosition()] = value;
+    return true;
+  }
+  auto sum = dyn_cast<AffineBinaryOpExpr>(expr);
+  if (!sum || sum.getKind() != AffineExprKind::Add)
+    return false;
+  AffineExpr slow = sum.getLHS();
+  int64_t scale = 1;
+  if (auto product = dyn_cast<AffineBinaryOpExpr>(slow)) {
+    auto factor = dyn_cast<AffineConstantExpr>(product.getRHS());
+    if (product.getKind() != AffineExprKind::Mul || !factor ||
+        factor.getValue() < 1)
+      return false;
+    slow = product.getLHS();
+    scale = factor.getValue();
+  }
+  Value by = e.constant(scale);
+  return solve(e, slow, e.div(value, by), loops) &&
+         solve(e, sum.getRHS(), e.rem(value, by), loops);
+}
+
+SmallVector<Value> Emitter::loopsAt(linalg::GenericOp generic, unsigned result,
+                                    ArrayRef<Value> index) {
+  SmallVector<Value> loops(generic.getNumLoops(), constant(0));
+  AffineMap map = generic.getIndexingMapMatchingResult(
+      cast<OpResult>(generic->getResult(result)));
+  for (auto [expr, i] : llvm::zip(map.getResults(), index))
+    if (!solve(*this, expr, i, loops) && !failed)
+      error() << "a result indexed by " << AffineMapAttr::get(map)
+              << ", expected loops or groups of loops";
+  return loops;
+}
+
 SmallVector<Value> Emitter::initials(linalg::GenericOp generic,
                                      ArrayRef<Value> index) {
   SmallVector<Value> values;
@@ -440,12 +475,7 @@ SmallVector<Value> Emitter::yields(linalg::GenericOp generic,
 SmallVector<Value> Emitter::reduceSerially(linalg::GenericOp generic,
                                            ArrayRef<Value> index) {
   SmallVector<AffineExpr> sizes = loopsOf(kernel, generic);
-  SmallVector<Value> loops(generic.getNumLoops(), constant(0));
-  AffineMap map =
-      generic.getIndexingMapMatchingResult(cast<OpResult>(generic.getResult(0)));
-  for (auto [expr, i] : llvm::zip(map.getResults(), index))
-    if (auto dim = dyn_cast<AffineDimExpr>(expr))
-      loops[dim.getPosition()] = i;
+  SmallVector<Value> loops = loopsAt(generic, 0, index);
   SmallVector<unsigned> reduced;
   generic.getReductionDims(reduced);
   for (unsigned dim : reduced)

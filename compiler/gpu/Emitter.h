@@ -91,6 +91,9 @@ public:
   void store(unsigned number, ArrayRef<Value> index, Value value);
   /// From now on the tensor has this value wherever it is asked for.
   void provide(Value tensor, Value value) { provided[tensor] = value; }
+  /// The loops that compute a result at an index; reduction loops are 0.
+  SmallVector<Value> loopsAt(mlir::linalg::GenericOp generic, unsigned result,
+                             ArrayRef<Value> index);
   SmallVector<Value> reduceSerially(mlir::linalg::GenericOp generic,
                                     ArrayRef<Value> resultIndex);
   /// The accumulators' initial values at an index of the result.

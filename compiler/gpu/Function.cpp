@@ -63,11 +63,13 @@ Emitter::Emitter(exec::KernelOp kernel, const Options &options)
     pointers.push_back(loaded);
   }
   // Buffers start at multiples of 64 bytes; telling so lets loads be wide.
-  Value align = LLVM::ConstantOp::create(b, loc, b.getI64Type(),
-                                         b.getI64IntegerAttr(16));
-  for (Value pointer : pointers)
-    LLVM::AssumeOp::create(b, loc, always, LLVM::AssumeAlignTag(), pointer,
-                           align);
+  if (options.vector > 1) {
+    Value align = LLVM::ConstantOp::create(b, loc, b.getI64Type(),
+                                           b.getI64IntegerAttr(16));
+    for (Value pointer : pointers)
+      LLVM::AssumeOp::create(b, loc, always, LLVM::AssumeAlignTag(), pointer,
+                             align);
+  }
 
   using mlir::gpu::Dimension;
   lane = options.laneId

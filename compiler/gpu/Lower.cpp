@@ -21,6 +21,7 @@
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/UB/IR/UBOps.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -96,7 +97,8 @@ struct ExpandPass : PassWrapper<ExpandPass, OperationPass<>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ExpandPass)
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    lowering::populateMathematics(patterns);
+    math::populateExpansionPatterns(patterns, {"rsqrt", "tan", "sinh", "cosh"});
+    populateMathPolynomialApproximationPatterns(patterns);
     arith::populateArithExpandOpsPatterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();

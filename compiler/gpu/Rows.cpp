@@ -158,11 +158,7 @@ static void emitStage(Emitter &e, linalg::GenericOp generic,
   generic.getReductionDims(reduced);
   for (unsigned dim : reduced)
     reducedSizes.push_back(sizes[dim]);
-  SmallVector<Value> loops(generic.getNumLoops(), e.constant(0));
-  AffineMap map = generic.getIndexingMapMatchingResult(cast<OpResult>(result));
-  for (auto [expr, i] : llvm::zip(map.getResults(), index))
-    if (auto dim = dyn_cast<AffineDimExpr>(expr))
-      loops[dim.getPosition()] = i;
+  SmallVector<Value> loops = e.loopsAt(generic, 0, index);
   Operation *combiner = combinerOf(generic);
   Value neutral = arith::ConstantOp::create(e.b, e.loc,
                                             *arith::getNeutralElement(combiner));

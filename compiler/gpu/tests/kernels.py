@@ -340,12 +340,15 @@ def convolution(name, groups=1, size=14, channels=16, filters=32, span=3,
                         [("%p", tp, f"d0, {h}, {w}, d6"),
                          ("%f", tw, "d4, d5, d6, d3")], ("%z", tr),
                         MAC.format(t="f32"), "d0, d1, d2, d3")
-    else:
-        body += generic("%0", 7, "pppprrr",
-                        [("%p", tp, f"d0, {h}, {w}, "
-                          f"(d3 floordiv {each}) * {per} + d6"),
-                         ("%f", tw, "d4, d5, d6, d3")], ("%z", tr),
-                        MAC.format(t="f32"), "d0, d1, d2, d3")
+    else:  # a loop for the group and one in it
+        bound = f"tensor<{groups}x{each}xf32>"
+        body += fill_empty("%bound", bound) + generic(
+            "%0", 8, "ppppprrr",
+            [("%p", tp, f"d0, d1 * {stride} + d5, d2 * {stride} + d6, "
+              f"d3 * {per} + d7"),
+             ("%f", tw, f"d5, d6, d7, d3 * {each} + d4"),
+             ("%bound", bound, "d3, d4")], ("%z", tr),
+            MAC.format(t="f32"), f"d0, d1, d2, d3 * {each} + d4")
 
     def make(rng, _):
         x = rng.standard_normal((2, size, size, channels), np.float32)
@@ -501,6 +504,8 @@ def kernels():
               matmul("matmul_small", 5, 7, 9), matmul_f16(), matmul_i8(),
               dynamic_matmul(), convolution("convolution"),
               convolution("convolution_grouped", groups=4),
+              convolution("convolution_groups", groups=2, size=28, channels=32,
+                          filters=64),
               convolution("convolution_depthwise", groups=16, filters=16),
               convolution("convolution_large", size=28, channels=32,
                           filters=128, stride=1), max_pool(),
