@@ -5,14 +5,12 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "backends/intel/codegen/Emit.h"
 #include "compiler/gpu/Generator.h"
 
 #include "mlir/Conversion/ConvertToLLVM/ToLLVMPass.h"
 #include "mlir/Conversion/GPUToLLVMSPV/GPUToLLVMSPVPass.h"
 #include "llvm/MC/TargetRegistry.h"
-#include "llvm/Support/CrashRecoveryContext.h"
-#include "llvm/Support/ErrorHandling.h"
-#include "llvm/Transforms/Utils/Cloning.h"
 
 #include <mutex>
 
@@ -24,11 +22,6 @@ void LLVMInitializeSPIRVTarget();
 void LLVMInitializeSPIRVTargetInfo();
 void LLVMInitializeSPIRVTargetMC();
 void LLVMInitializeSPIRVAsmPrinter();
-// Exported by LLVM's library, declared in no header.
-bool SPIRVTranslate(llvm::Module *module, std::string &spirv,
-                    std::string &error,
-                    const std::vector<std::string> &extensions,
-                    llvm::CodeGenOptLevel level, llvm::Triple triple);
 }
 
 namespace {
@@ -54,6 +47,7 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
       record.family = "intel";
       record.chip = chip;
       record.triple = "spirv64v1.2-unknown-unknown";
+      record.required = {"subgroup16"};
       record.subgroup = 16;
       record.maxWorkgroup = 512;
       record.sharedBytes = 64 * 1024;
@@ -104,7 +98,6 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
       LLVMInitializeSPIRVTarget();
       LLVMInitializeSPIRVTargetMC();
       LLVMInitializeSPIRVAsmPrinter();
-      llvm::CrashRecoveryContext::Enable();
     });
     std::string error;
     // Shuffles came with 1.3.
@@ -119,48 +112,18 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
                : nullptr);
   }
 
-  /// The back end reports what it can't do by ending the process: run it where
-  /// that can be caught.
-  static bool survive(llvm::function_ref<void()> action, std::string &error) {
-    // The handler is one for the process; the reason belongs to this thread.
-    static thread_local std::string reason;
-    static std::once_flag once;
-    std::call_once(once, [] {
-      llvm::install_fatal_error_handler(
-          [](void *, const char *why, bool) { reason = why; });
-    });
-    reason.clear();
-    llvm::CrashRecoveryContext recovery;
-    recovery.DumpStackAndCleanupOnFailure = false;
-    bool alive = recovery.RunSafely(action);
-    if (!alive)
-      error = "LLVM's SPIR-V back end failed: " +
-              (reason.empty() ? "no reason given" : reason);
-    return alive;
-  }
-
   bool emit(llvm::Module &module, llvm::TargetMachine &machine,
             const target::TargetRecord &, const target::CodeOptions &options,
             target::KernelCode &code, std::string &error) const override {
-    if (options.assembly) {
-      std::unique_ptr<llvm::Module> copy = llvm::CloneModule(module);
-      if (!survive(
-              [&] {
-                code.assembly = aicc::gpu::emitFile(
-                    *copy, machine, llvm::CodeGenFileType::AssemblyFile);
-              },
-              error))
-        return false;
-    }
-    bool done = false;
-    return survive(
-               [&] {
-                 done = SPIRVTranslate(&module, code.object, error, {},
-                                       llvm::CodeGenOptLevel::Default,
-                                       machine.getTargetTriple());
-               },
-               error) &&
-           done;
+    auto object = backends::intel::emitSpirv(module, machine, false, error);
+    if (!object)
+      return false;
+    code.object = std::move(*object);
+    if (!options.assembly)
+      return true;
+    auto text = backends::intel::emitSpirv(module, machine, true, error);
+    code.assembly = text.value_or("");
+    return text.has_value();
   }
 };
 
