@@ -220,9 +220,10 @@ aicc::gpu::matchContraction(linalg::GenericOp generic) {
   Operation *mul = product.getDefiningOp();
   if (!mul || !isa<arith::MulFOp, arith::MulIOp>(mul))
     return std::nullopt;
-  AffineMap result =
-      generic.getIndexingMapMatchingResult(cast<OpResult>(generic.getResult(0)));
-  Contraction c{generic, mul->getOperand(0), mul->getOperand(1), {}, {}, {}, {}};
+  AffineMap result = generic.getIndexingMapMatchingResult(
+      cast<OpResult>(generic.getResult(0)));
+  Contraction c{generic, mul->getOperand(0), mul->getOperand(1), {}, {}, {},
+                {}};
   llvm::SmallBitVector a = loopsUsed(generic, c.a), b = loopsUsed(generic, c.b);
   SmallVector<unsigned> order; // parallel loops in the result's order
   for (AffineExpr expr : result.getResults())
@@ -281,8 +282,8 @@ bool RowMatcher::space(Value reduction) {
 
 /// The dimensions that a request's row index consists of; empty if it isn't
 /// made of different plain dimensions.
-static std::optional<SmallVector<unsigned>>
-plainDims(exec::KernelOp kernel, const Request &request) {
+static std::optional<SmallVector<unsigned>> plainDims(exec::KernelOp kernel,
+                                                      const Request &request) {
   SmallVector<unsigned> dims;
   Value result = request.generic->getResult(0);
   for (unsigned i : rowDims(kernel, result)) {
@@ -299,8 +300,8 @@ bool RowMatcher::stage(linalg::GenericOp generic) {
     return true;
   if (!space(generic->getResult(0)))
     return false;
-  AffineMap map =
-      generic.getIndexingMapMatchingResult(cast<OpResult>(generic.getResult(0)));
+  AffineMap map = generic.getIndexingMapMatchingResult(
+      cast<OpResult>(generic.getResult(0)));
   SmallVector<unsigned> own;
   for (unsigned i : rowDims(kernel, generic->getResult(0))) {
     auto dim = dyn_cast<AffineDimExpr>(map.getResult(i));

@@ -24,12 +24,12 @@ AffineExpr aicc::gpu::productOf(ArrayRef<AffineExpr> sizes,
 AffineExpr aicc::gpu::emitElements(Emitter &e) {
   MLIRContext *context = e.kernel.getContext();
   unsigned threads = e.options.workgroup;
-  Value thread = e.add(e.mul(e.block, e.constant(threads)),
-                       e.splitThread(threads).first);
+  Value thread =
+      e.add(e.mul(e.block, e.constant(threads)), e.splitThread(threads).first);
   std::vector<SmallVector<AffineExpr>> sizes;
   for (Attribute type : e.kernel.getResultTypes())
-    sizes.push_back(graph::dimsOf(
-        cast<RankedTensorType>(cast<TypeAttr>(type).getValue())));
+    sizes.push_back(
+        graph::dimsOf(cast<RankedTensorType>(cast<TypeAttr>(type).getValue())));
   auto equalSizes = [&](unsigned i, unsigned j) {
     return sizes[i].size() == sizes[j].size() &&
            llvm::all_of(llvm::zip(sizes[i], sizes[j]), [](auto pair) {

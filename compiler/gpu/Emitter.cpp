@@ -185,7 +185,8 @@ Value Emitter::pointer(Value tensor, Value base, ArrayRef<AffineExpr> dims,
     return base;
   Value offset = arith::IndexCastOp::create(b, loc, b.getI64Type(), linear);
   return LLVM::GEPOp::create(b, loc, base.getType(), element, base,
-                             ValueRange{offset}, LLVM::GEPNoWrapFlags::inbounds);
+                             ValueRange{offset},
+                             LLVM::GEPNoWrapFlags::inbounds);
 }
 
 static unsigned bytesOf(Type type) {
@@ -193,7 +194,8 @@ static unsigned bytesOf(Type type) {
 }
 
 /// From memory's type to the computing one and back.
-static Value fromStorage(OpBuilder &b, Location loc, Value value, Type element) {
+static Value fromStorage(OpBuilder &b, Location loc, Value value,
+                         Type element) {
   if (element.isInteger(1)) {
     Value zero = arith::ConstantOp::create(b, loc, b.getI8IntegerAttr(0));
     return arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ne, value, zero);
@@ -265,7 +267,8 @@ Value Emitter::loadConstant(arith::ConstantOp op, ArrayRef<Value> index) {
         /*alignment=*/16, /*addrSpace=*/1);
   }
   Value base = LLVM::AddressOfOp::create(b, loc, table);
-  Value at = pointer(op.getResult(), base, dimsOf(kernel, op.getResult()), index);
+  Value at =
+      pointer(op.getResult(), base, dimsOf(kernel, op.getResult()), index);
   return fromStorage(b, loc, load(type, at, bytesOf(type)), element);
 }
 
@@ -300,8 +303,8 @@ Value Emitter::value(Value tensor, ArrayRef<Value> index) {
     return remember(key, reduceSerially(generic, index)[number]);
   Point point{generic, loopsAt(generic, number, index), {}};
   return remember(
-      key, evaluate(point, generic.getBlock()->getTerminator()->getOperand(
-                               number)));
+      key,
+      evaluate(point, generic.getBlock()->getTerminator()->getOperand(number)));
 }
 
 /// acc + x * y in the body of a reduction: one rounding, as on every target.
@@ -339,7 +342,8 @@ Value Emitter::evaluate(Point &point, Value inBody) {
       return remembered(evaluate(outside, operand.get()));
     }
     SmallVector<Value> index;
-    for (AffineExpr expr : generic.getMatchingIndexingMap(&operand).getResults())
+    for (AffineExpr expr :
+         generic.getMatchingIndexingMap(&operand).getResults())
       index.push_back(apply(expr, point.loops));
     return remembered(value(operand.get(), index));
   }
@@ -381,11 +385,10 @@ Value Emitter::evaluate(Point &point, Value inBody) {
     SmallVector<AffineExpr> dims;
     for (unsigned i = 0; i < operands.size(); ++i)
       dims.push_back(b.getAffineDimExpr(i));
-    return remembered(apply(
-        map.getResult(0).replaceDimsAndSymbols(
-            ArrayRef(dims).take_front(map.getNumDims()),
-            ArrayRef(dims).drop_front(map.getNumDims())),
-        operands));
+    return remembered(apply(map.getResult(0).replaceDimsAndSymbols(
+                                ArrayRef(dims).take_front(map.getNumDims()),
+                                ArrayRef(dims).drop_front(map.getNumDims())),
+                            operands));
   }
   if (inBody.getType().isIndex()) {
     if (isa<arith::AddIOp>(op))
@@ -492,17 +495,17 @@ SmallVector<Value> Emitter::reduceSerially(linalg::GenericOp generic,
         if (depth == reduced.size())
           return yields(generic, loops, accumulators);
         SmallVector<Value> results;
-        loop(constant(0), apply(sizes[reduced[depth]]), constant(1),
-             accumulators,
-             [&](Value i, ArrayRef<Value> inner) {
-               loops[reduced[depth]] = i;
-               return nest(depth + 1, inner);
-             },
-             &results);
+        loop(
+            constant(0), apply(sizes[reduced[depth]]), constant(1),
+            accumulators,
+            [&](Value i, ArrayRef<Value> inner) {
+              loops[reduced[depth]] = i;
+              return nest(depth + 1, inner);
+            },
+            &results);
         return results;
       };
-  return failed ? SmallVector<Value>(generic.getNumResults())
-                : nest(0, inits);
+  return failed ? SmallVector<Value>(generic.getNumResults()) : nest(0, inits);
 }
 
 //===----------------------------------------------------------------------===//

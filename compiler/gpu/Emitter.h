@@ -110,9 +110,10 @@ public:
   Value load(mlir::Type type, Value pointer, unsigned align);
   void store(Value value, Value pointer, unsigned align);
   void barrier();
-  Value loop(Value lower, Value upper, Value step, ArrayRef<Value> inits,
-             llvm::function_ref<SmallVector<Value>(Value, ArrayRef<Value>)> body,
-             SmallVector<Value> *out_results = nullptr);
+  Value
+  loop(Value lower, Value upper, Value step, ArrayRef<Value> inits,
+       llvm::function_ref<SmallVector<Value>(Value, ArrayRef<Value>)> body,
+       SmallVector<Value> *out_results = nullptr);
   /// `then` under a condition; null = always.
   void guarded(Value condition, llvm::function_ref<void()> then);
 

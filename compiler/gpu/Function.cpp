@@ -109,8 +109,7 @@ std::optional<int64_t> Emitter::constantOf(Value value) {
   return std::nullopt;
 }
 
-template <typename Op>
-Value Emitter::binary(Kind kind, Value x, Value y) {
+template <typename Op> Value Emitter::binary(Kind kind, Value x, Value y) {
   Key key{reinterpret_cast<const void *>(kind), x.getAsOpaquePointer(),
           y.getAsOpaquePointer()};
   if (Value known = cached(key))
@@ -163,8 +162,8 @@ Value Emitter::less(Value x, Value y) {
           y.getAsOpaquePointer()};
   if (Value known = cached(key))
     return known;
-  return remember(key, arith::CmpIOp::create(
-                           b, loc, arith::CmpIPredicate::ult, x, y));
+  return remember(
+      key, arith::CmpIOp::create(b, loc, arith::CmpIPredicate::ult, x, y));
 }
 
 Value Emitter::select(Value condition, Value x, Value y) {
@@ -280,7 +279,8 @@ Value Emitter::shared(Type element, int64_t count, StringRef name) {
 Value Emitter::sharedPointer(Value base, Type element, Value index) {
   Value offset = arith::IndexCastOp::create(b, loc, b.getI64Type(), index);
   return LLVM::GEPOp::create(b, loc, base.getType(), element, base,
-                             ValueRange{offset}, LLVM::GEPNoWrapFlags::inbounds);
+                             ValueRange{offset},
+                             LLVM::GEPNoWrapFlags::inbounds);
 }
 
 void Emitter::barrier() { mlir::gpu::BarrierOp::create(b, loc); }

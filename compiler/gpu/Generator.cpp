@@ -14,10 +14,9 @@ using namespace mlir;
 using namespace aicc;
 using namespace aicc::gpu;
 
-LogicalResult
-Generator::resolve(StringRef chip,
-                   std::vector<target::TargetRecord> &out_records,
-                   std::string &out_error) const {
+LogicalResult Generator::resolve(StringRef chip,
+                                 std::vector<target::TargetRecord> &out_records,
+                                 std::string &out_error) const {
   std::string known;
   for (target::TargetRecord &record : records()) {
     if (chip.empty() ? inDefault(record.chip) : chip == record.chip)

@@ -21,27 +21,26 @@
 #include "mlir/Dialect/Arith/Transforms/Passes.h"
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/Math/Transforms/Passes.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/UB/IR/UBOps.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/Pass/PassManager.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
-#include "mlir/Transforms/Passes.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/GPU/GPUToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
 using namespace aicc;
 using namespace aicc::gpu;
 
 void aicc::gpu::registerDialects(DialectRegistry &registry) {
-  registry.insert<affine::AffineDialect, arith::ArithDialect,
-                  cf::ControlFlowDialect, exec::ExecDialect,
-                  mlir::gpu::GPUDialect, linalg::LinalgDialect,
-                  LLVM::LLVMDialect, math::MathDialect, scf::SCFDialect,
-                  tensor::TensorDialect, ub::UBDialect, vector::VectorDialect>();
+  registry.insert<
+      affine::AffineDialect, arith::ArithDialect, cf::ControlFlowDialect,
+      exec::ExecDialect, mlir::gpu::GPUDialect, linalg::LinalgDialect,
+      LLVM::LLVMDialect, math::MathDialect, scf::SCFDialect,
+      tensor::TensorDialect, ub::UBDialect, vector::VectorDialect>();
   arith::registerConvertArithToLLVMInterface(registry);
   cf::registerConvertControlFlowToLLVMInterface(registry);
   index::registerConvertIndexToLLVMInterface(registry);
@@ -91,14 +90,11 @@ LogicalResult aicc::gpu::lowerKernel(exec::KernelOp kernel,
 }
 
 namespace {
-/// The project's mathematics, and operations that vendors lower differently
-/// (NaN of maximum and minimum, divisions rounding up).
+/// Divisions of integers that round up or down, which have no instruction.
 struct ExpandPass : PassWrapper<ExpandPass, OperationPass<>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ExpandPass)
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    math::populateExpansionPatterns(patterns, {"rsqrt", "tan", "sinh", "cosh"});
-    populateMathPolynomialApproximationPatterns(patterns);
     arith::populateArithExpandOpsPatterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
@@ -128,6 +124,7 @@ static void nameIntrinsics(Operation *root) {
 
 LogicalResult aicc::gpu::prepareModule(mlir::gpu::GPUModuleOp module) {
   PassManager passes(module.getContext(), "gpu.module");
+  passes.addPass(lowering::createExpandMathematicsPass());
   passes.addPass(std::make_unique<ExpandPass>());
   passes.addPass(createCanonicalizerPass());
   passes.addPass(createCSEPass());
@@ -142,8 +139,7 @@ LogicalResult aicc::gpu::prepareModule(mlir::gpu::GPUModuleOp module) {
 
 namespace {
 /// Options as a test wants them.
-struct LowerToGpuPass
-    : PassWrapper<LowerToGpuPass, OperationPass<ModuleOp>> {
+struct LowerToGpuPass : PassWrapper<LowerToGpuPass, OperationPass<ModuleOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(LowerToGpuPass)
   LowerToGpuPass() = default;
   LowerToGpuPass(const LowerToGpuPass &other) : PassWrapper(other) {}

@@ -52,8 +52,9 @@ static unsigned threadsPerRow(Emitter &e, const Rows &rows) {
     stage.getReductionDims(reduced);
     int64_t stageLength = 1;
     for (unsigned dim : reduced)
-      stageLength *= loops[dim] ? graph::constantOf(loops[dim]).value_or(unknown)
-                                : unknown;
+      stageLength *= loops[dim]
+                         ? graph::constantOf(loops[dim]).value_or(unknown)
+                         : unknown;
     length = std::max(length, stageLength);
     along &= contiguous(stage);
     if (!combinerOf(stage))
@@ -81,8 +82,9 @@ static Value shuffle(Emitter &e, Value value, unsigned offset) {
   if (bits == 32)
     return one(value);
   Type raw = b.getIntegerType(bits), word = b.getI32Type();
-  Value integer =
-      isa<FloatType>(type) ? arith::BitcastOp::create(b, loc, raw, value) : value;
+  Value integer = isa<FloatType>(type)
+                      ? arith::BitcastOp::create(b, loc, raw, value)
+                      : value;
   Value moved;
   if (bits < 32) {
     moved = arith::TruncIOp::create(
@@ -94,8 +96,8 @@ static Value shuffle(Emitter &e, Value value, unsigned offset) {
         b, loc, word, arith::ShRUIOp::create(b, loc, integer, half)));
     moved = arith::OrIOp::create(
         b, loc, arith::ExtUIOp::create(b, loc, raw, low),
-        arith::ShLIOp::create(b, loc,
-                              arith::ExtUIOp::create(b, loc, raw, high), half));
+        arith::ShLIOp::create(b, loc, arith::ExtUIOp::create(b, loc, raw, high),
+                              half));
   }
   return isa<FloatType>(type) ? arith::BitcastOp::create(b, loc, type, moved)
                               : moved;
@@ -120,8 +122,7 @@ static Value reduceAcross(Emitter &e, Operation *combiner, Value value,
     return value;
   Type type = value.getType(), stored = storageType(type);
   unsigned align = std::max(1u, stored.getIntOrFloatBitWidth() / 8);
-  Value memory =
-      e.shared(stored, groups, ("partial" + Twine(stage)).str());
+  Value memory = e.shared(stored, groups, ("partial" + Twine(stage)).str());
   Value leader = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq,
                                        e.lane, e.constant(0));
   e.guarded(leader, [&] {
@@ -160,22 +161,21 @@ static void emitStage(Emitter &e, linalg::GenericOp generic,
     reducedSizes.push_back(sizes[dim]);
   SmallVector<Value> loops = e.loopsAt(generic, 0, index);
   Operation *combiner = combinerOf(generic);
-  Value neutral = arith::ConstantOp::create(e.b, e.loc,
-                                            *arith::getNeutralElement(combiner));
+  Value neutral = arith::ConstantOp::create(
+      e.b, e.loc, *arith::getNeutralElement(combiner));
   if (llvm::is_contained(reducedSizes, AffineExpr())) {
     e.error() << "a reduction of unknown size, expected an expression over "
                  "symbols";
     return;
   }
   Value length = e.apply(productOf(reducedSizes, e.b.getContext()));
-  Value partial = e.loop(
-      position, length, e.constant(threads), neutral,
-      [&](Value i, ArrayRef<Value> accumulators) {
-        for (auto [dim, value] :
-             llvm::zip(reduced, e.delinearize(i, reducedSizes)))
-          loops[dim] = value;
-        return e.yields(generic, loops, accumulators);
-      });
+  Value partial = e.loop(position, length, e.constant(threads), neutral,
+                         [&](Value i, ArrayRef<Value> accumulators) {
+                           for (auto [dim, value] : llvm::zip(
+                                    reduced, e.delinearize(i, reducedSizes)))
+                             loops[dim] = value;
+                           return e.yields(generic, loops, accumulators);
+                         });
   Value total = reduceAcross(e, combiner, partial, threads, number);
   Value init = e.initials(generic, index)[0];
   if (e.failed)
@@ -192,17 +192,16 @@ AffineExpr aicc::gpu::emitRows(Emitter &e, const Rows &rows) {
   unsigned perGroup = e.options.workgroup / threads; // rows of a workgroup
   AffineExpr count = productOf(rows.sizes, context);
   AffineExpr groups = count.ceilDiv(perGroup);
-  auto [position, slot] = threads == 1
-                              ? std::pair(e.constant(0),
-                                          e.splitThread(e.options.workgroup).first)
-                              : e.splitThread(threads);
+  auto [position, slot] =
+      threads == 1
+          ? std::pair(e.constant(0), e.splitThread(e.options.workgroup).first)
+          : e.splitThread(threads);
   if (threads == e.options.workgroup)
     slot = e.constant(0);
   Value row = e.add(e.mul(e.block, e.constant(perGroup)), slot);
   auto known = graph::constantOf(count);
-  Value inside = known && *known % perGroup == 0
-                     ? Value()
-                     : e.less(row, e.apply(count));
+  Value inside =
+      known && *known % perGroup == 0 ? Value() : e.less(row, e.apply(count));
   auto body = [&](Value row, Value mayStore) {
     SmallVector<Value> rowIndex = e.delinearize(row, rows.sizes);
     for (auto [i, stage] : llvm::enumerate(rows.stages))
@@ -210,9 +209,8 @@ AffineExpr aicc::gpu::emitRows(Emitter &e, const Rows &rows) {
 
     // Results that are one number per row, then those with elements inside.
     for (auto [number, rowDims] : llvm::enumerate(rows.resultDims)) {
-      SmallVector<AffineExpr> dims =
-          graph::dimsOf(cast<RankedTensorType>(
-              cast<TypeAttr>(e.kernel.getResultTypes()[number]).getValue()));
+      SmallVector<AffineExpr> dims = graph::dimsOf(cast<RankedTensorType>(
+          cast<TypeAttr>(e.kernel.getResultTypes()[number]).getValue()));
       SmallVector<Value> index(dims.size(), e.constant(0));
       for (auto [dim, value] : llvm::zip(rowDims, rowIndex))
         index[dim] = value;
@@ -228,8 +226,9 @@ AffineExpr aicc::gpu::emitRows(Emitter &e, const Rows &rows) {
         Value guard = mayStore;
         if (threads > 1) {
           Value leader = e.less(position, e.constant(1));
-          guard = guard ? Value(arith::AndIOp::create(e.b, e.loc, guard, leader))
-                        : leader;
+          guard = guard
+                      ? Value(arith::AndIOp::create(e.b, e.loc, guard, leader))
+                      : leader;
         }
         e.guarded(guard, write);
         continue;

@@ -47,11 +47,11 @@ std::optional<TilePlan> aicc::gpu::planTiles(exec::KernelOp kernel,
   linalg::GenericOp product;
   for (Value tensor : kernel.getBodyBlock()->getTerminator()->getOperands()) {
     SmallVector<Request> requests = requestsOf(tensor);
-    if (requests.size() != 1 ||
-        (product && requests[0].generic != product))
+    if (requests.size() != 1 || (product && requests[0].generic != product))
       return std::nullopt;
     product = requests[0].generic;
-    SmallVector<AffineExpr> dims = aicc::gpu::dimsOf(kernel, product->getResult(0));
+    SmallVector<AffineExpr> dims =
+        aicc::gpu::dimsOf(kernel, product->getResult(0));
     SmallVector<unsigned> seen;
     for (auto [expr, size] : llvm::zip(requests[0].index, dims)) {
       if (size && graph::isConstant(size, 1))
@@ -188,8 +188,8 @@ void Tiles::fill(Operand &o, Value first, Value k0) {
     // Beyond the edges anything may be loaded that exists: rows and columns
     // there are never stored, depth there counts as zero.
     if (!(total && *total % extent == 0))
-      globalX = e.select(e.less(globalX, e.apply(o.total)), globalX,
-                         e.constant(0));
+      globalX =
+          e.select(e.less(globalX, e.apply(o.total)), globalX, e.constant(0));
     Value inside;
     if (!(deep && *deep % depth == 0)) {
       inside = e.less(globalK, e.apply(depthTotal));
@@ -275,7 +275,7 @@ static Value constantInit(Emitter &e, linalg::GenericOp generic) {
 AffineExpr aicc::gpu::emitTiles(Emitter &e, const TilePlan &plan) {
   Contraction c = plan.contraction;
   MLIRContext *context = e.kernel.getContext();
-  Tiles t{e, c, plan.tile, side * plan.tile, loopsOf(e.kernel, c.generic),
+  Tiles t{e,  c,  plan.tile, side * plan.tile, loopsOf(e.kernel, c.generic),
           {}, {}, {}};
   t.point.assign(t.loops.size(), e.constant(0));
   for (unsigned dim : c.reduced)
@@ -318,8 +318,7 @@ AffineExpr aicc::gpu::emitTiles(Emitter &e, const TilePlan &plan) {
               SmallVector<Value> next;
               for (unsigned i = 0; i < t.tile; ++i)
                 for (unsigned j = 0; j < t.tile; ++j)
-                  next.push_back(
-                      t.multiply(x[i], y[j], inner[i * t.tile + j]));
+                  next.push_back(t.multiply(x[i], y[j], inner[i * t.tile + j]));
               return next;
             },
             &sums);
@@ -386,9 +385,8 @@ AffineExpr aicc::gpu::emitTiles(Emitter &e, const TilePlan &plan) {
         Value columnInside = columnsKnown && *columnsKnown % t.extent == 0
                                  ? Value()
                                  : e.less(column, e.apply(b.total));
-        e.guarded(columnInside, [&] {
-          emitRun(i, j, e.delinearize(column, b.sizes));
-        });
+        e.guarded(columnInside,
+                  [&] { emitRun(i, j, e.delinearize(column, b.sizes)); });
       }
     });
   }

@@ -1,0 +1,120 @@
+# accept.py - vendors' tools take the code of the sample kernels
+#
+# Licensed under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""accept.py COMPILE-KERNELS ptxas|readelf|spirv-val|ocloc
+
+Compiles the sample kernels for every chip of a vendor and gives each object to
+the tool. Exit 77 = skipped, with the reason."""
+import glob
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+
+
+def skip(reason):
+    print("SKIP:", reason)
+    sys.exit(77)
+
+
+def find(*names):
+    for name in names:
+        path = shutil.which(name)
+        if path:
+            return path
+    skip(f"no {names[0]}")
+
+
+try:
+    import numpy  # noqa: F401
+except ImportError:
+    skip("NumPy is not installed")
+import kernels
+
+CHIPS = {
+    "ptxas": ("cuda", ["sm_80", "sm_90", "sm_100", "sm_120"]),
+    "readelf": ("rocm", ["gfx90a", "gfx942", "gfx1100", "gfx1201",
+                         "gfx9-4-generic", "gfx11-generic", "gfx12-generic"]),
+    "spirv-val": ("intel", ["generic"]),
+    "ocloc": ("intel", ["dg2", "pvc"]),
+}
+
+
+def call(*command):
+    done = subprocess.run(command, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+    return done.returncode, done.stdout
+
+
+def check_ptxas(tool, chip, path, entry):
+    # A binary that knows the chip; spills would make a kernel slow.
+    status, text = call(tool, f"-arch={chip}", "-v", path, "-o", path + ".bin")
+    if status and "is not defined for option 'gpu-name'" in text:
+        skip(f"this ptxas does not know {chip}")
+    spills = [line for line in text.splitlines()
+              if "spill stores" in line and " 0 bytes spill stores" not in line]
+    return text if status else "\n".join(spills)
+
+
+def check_readelf(tool, chip, path, entry):
+    status, text = call(tool, "--file-header", "--dyn-syms", "--notes", path)
+    for wanted in ("AMDGPU", chip, f"{entry}.kd", "AMDGPU Metadata"):
+        if wanted not in text:
+            return f"no '{wanted}' in {text}"
+    return text if status else ""
+
+
+def check_spirv_val(tool, chip, path, entry):
+    with open(path, "rb") as file:
+        version = int.from_bytes(file.read(8)[4:], "little") >> 8
+    status, text = call(tool, "--target-env",
+                        f"spv{version >> 8}.{version & 255}", path)
+    return text if status else ""
+
+
+def check_ocloc(tool, chip, path, entry):
+    status, text = call(tool, "compile", "-spirv_input", "-file", path,
+                        "-device", chip, "-output", entry, "-out_dir",
+                        os.path.dirname(path))
+    return text if status else ""
+
+
+def main():
+    compiler, name = sys.argv[1:3]
+    tool = {"ptxas": lambda: find("ptxas", "/usr/local/cuda/bin/ptxas"),
+            "readelf": lambda: find("llvm-readelf-22", "llvm-readelf",
+                                    "/usr/lib/llvm-22/bin/llvm-readelf"),
+            "spirv-val": lambda: find("spirv-val"),
+            "ocloc": lambda: find("ocloc")}[name]()
+    check = {"ptxas": check_ptxas, "readelf": check_readelf,
+             "spirv-val": check_spirv_val, "ocloc": check_ocloc}[name]
+    family, chips = CHIPS[name]
+    failures = 0
+    with tempfile.TemporaryDirectory() as directory:
+        source = os.path.join(directory, "kernels.mlir")
+        with open(source, "w") as file:
+            file.write("\n".join(k.text for k in kernels.kernels().values()))
+        for chip in chips:
+            out = os.path.join(directory, chip)
+            subprocess.run([compiler, source, f"{family}:{chip}", out],
+                           check=True)
+            count = 0
+            for description in sorted(glob.glob(out + "/*.json")):
+                with open(description) as file:
+                    launch = json.load(file)
+                if chip == "dg2" and "f64" in launch["entry"]:
+                    continue  # has no 64-bit floats
+                problem = check(tool, chip, os.path.join(out, launch["file"]),
+                                launch["entry"])
+                count += 1
+                if problem:
+                    failures += 1
+                    print(f"FAIL {chip} {launch['entry']}\n{problem}")
+            print(f"{chip}: {count} kernels given to {tool}")
+    sys.exit(failures > 0)
+
+
+main()
