@@ -289,13 +289,6 @@ Value scalarOf(LocBuilder &b, Operation *op, ValueRange args) {
       .Default([](Operation *) { return Value(); });
 }
 
-/// Whether the operator only moves or compares bits, so that narrow floats
-/// need not be widened.
-bool isExact(Operation *op) {
-  return isa<graph::AbsOp, graph::NegateOp, graph::SelectOp, graph::CastOp,
-             graph::CompareOp, graph::IsNanOp>(op);
-}
-
 struct LowerElementwise : OpTraitRewritePattern<graph::Elementwise> {
   using OpTraitRewritePattern::OpTraitRewritePattern;
 
@@ -308,7 +301,7 @@ struct LowerElementwise : OpTraitRewritePattern<graph::Elementwise> {
       ins.push_back(w.lowered(operand));
     unsigned rank = type.getRank();
     SmallVector<AffineMap> maps(ins.size(), w.identity(rank));
-    bool widen = !isExact(op);
+    bool widen = !isa<graph::SelectOp, graph::CastOp>(op);
     Value result = w.elementwise(
         graph::dimsOf(type), type.getElementType(), ins, maps,
         [&](LocBuilder &b, ValueRange args) -> SmallVector<Value> {

@@ -560,6 +560,52 @@ Value remainder(Real &f, Value x, Value y) {
 
 bool isFloat(Type type) { return isa<FloatType>(getElementTypeOrSelf(type)); }
 
+/// bf16 is the upper half of f32; few targets convert it in hardware, and none
+/// needs to.
+Value extend(ImplicitLocOpBuilder &b, Value x, Type to) {
+  Type from = x.getType();
+  if (!getElementTypeOrSelf(from).isBF16())
+    return arith::ExtFOp::create(b, to, x);
+  Real f(b, Real(b, to).like(b.getF32Type()));
+  Value half = arith::BitcastOp::create(b, f.like(b.getI16Type()), x);
+  Value bits = arith::ExtUIOp::create(b, f.integer, half);
+  Value result = f.real(f.shl(bits, f.i(16)));
+  return f.type == to ? result : arith::ExtFOp::create(b, to, result);
+}
+
+/// Rounds to the nearest, ties to even; f64 to bf16 by way of f32.
+Value truncate(ImplicitLocOpBuilder &b, Value x, Type to) {
+  if (!getElementTypeOrSelf(to).isBF16())
+    return arith::TruncFOp::create(b, to, x);
+  Real f(b, Real(b, to).like(b.getF32Type()));
+  if (x.getType() != f.type)
+    x = arith::TruncFOp::create(b, f.type, x);
+  Value bits = f.bits(x);
+  Value odd = f.iand(f.shru(bits, f.i(16)), f.i(1));
+  Value rounded = f.iadd(bits, f.iadd(odd, f.i(0x7fff)));
+  // Rounding must not turn a NaN into an infinity.
+  rounded = f.select(f.isNan(x), f.ior(bits, f.i(0x400000)), rounded);
+  Value half = arith::TruncIOp::create(b, f.like(b.getI16Type()),
+                                       f.shru(rounded, f.i(16)));
+  return arith::BitcastOp::create(b, to, half);
+}
+
+template <typename Op, Value (*convert)(ImplicitLocOpBuilder &, Value, Type)>
+struct ExpandConversion : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(Op op,
+                                PatternRewriter &rewriter) const override {
+    Type from = op.getIn().getType(), to = op.getType();
+    if (isa<TensorType>(to) || (!getElementTypeOrSelf(from).isBF16() &&
+                                !getElementTypeOrSelf(to).isBF16()))
+      return failure();
+    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    rewriter.replaceOp(op, convert(b, op.getIn(), to));
+    return success();
+  }
+};
+
 /// Replaces an operation by what `expand` writes, narrow floats in f32.
 template <typename Op> struct Expand : OpRewritePattern<Op> {
   using Function = Value (*)(Real &, ValueRange);
@@ -582,12 +628,12 @@ template <typename Op> struct Expand : OpRewritePattern<Op> {
       if (auto vector = dyn_cast<VectorType>(type))
         wide = vector.clone(wide);
       for (Value &arg : args)
-        arg = arith::ExtFOp::create(b, wide, arg);
+        arg = extend(b, arg, wide);
     }
     Real f(b, wide);
     Value result = expand(f, args);
     if (wide != type)
-      result = arith::TruncFOp::create(b, type, result);
+      result = truncate(b, result, type);
     rewriter.replaceOp(op, result);
     return success();
   }
@@ -683,7 +729,9 @@ void aicc::lowering::populateMathematics(RewritePatternSet &patterns) {
   patterns.add<ExpandOrder<arith::MaximumFOp, true, true>,
                ExpandOrder<arith::MinimumFOp, false, true>,
                ExpandOrder<arith::MaxNumFOp, true, false>,
-               ExpandOrder<arith::MinNumFOp, false, false>>(
+               ExpandOrder<arith::MinNumFOp, false, false>,
+               ExpandConversion<arith::ExtFOp, extend>,
+               ExpandConversion<arith::TruncFOp, truncate>>(
       patterns.getContext());
 }
 

@@ -122,8 +122,7 @@ struct LowerReduce : OpRewritePattern<graph::ReduceOp> {
       rows.axes.push_back(axis);
     ReduceKind kind = op.getKind();
     Type element = rows.type.getElementType();
-    bool ordered = kind == ReduceKind::maximum || kind == ReduceKind::minimum;
-    Type accumulator = ordered ? element : accumulatorType(element);
+    Type accumulator = accumulatorType(element, kind);
     Value result = rows.reduce(
         kind, accumulator, w.lowered(op.getOperand()), w.identity(rows.rank()),
         [&](LocBuilder &b, ValueRange args) {
@@ -174,7 +173,8 @@ struct LowerArgReduce : OpRewritePattern<graph::ArgReduceOp> {
     Type element = rows.type.getElementType();
     bool most = op.getKind() == ReduceKind::maximum, last = op.getLast();
     Type i64 = w.b.getI64Type();
-    Value best = w.fill(rows.dims(), identityOf(op.getKind(), element));
+    Type wide = accumulatorType(element, op.getKind());
+    Value best = w.fill(rows.dims(), identityOf(op.getKind(), wide));
     Value where = w.fill(rows.dims(), w.b.getI64IntegerAttr(0));
     auto better = [&](LocBuilder &b, Value x, Value y) -> Value {
       if (isa<FloatType>(element)) {
@@ -201,10 +201,11 @@ struct LowerArgReduce : OpRewritePattern<graph::ArgReduceOp> {
         w.generic(w.lowered(op.getOperand()), w.identity(rows.rank()),
                   {best, where}, {rows.map(), rows.map()}, rows.rank(), {axis},
                   [&](LocBuilder &b, ValueRange args) -> SmallVector<Value> {
-                    Value wins = better(b, args[0], args[1]);
+                    Value x = convertElement(b, args[0], element, wide);
+                    Value wins = better(b, x, args[1]);
                     Value at = arith::IndexCastOp::create(
                         b, i64, linalg::IndexOp::create(b, axis));
-                    return {arith::SelectOp::create(b, wins, args[0], args[1]),
+                    return {arith::SelectOp::create(b, wins, x, args[1]),
                             arith::SelectOp::create(b, wins, at, args[2])};
                   });
     w.replace(results[1]);
@@ -229,15 +230,17 @@ struct LowerSoftmax : OpRewritePattern<graph::SoftmaxOp> {
     AffineMap all = w.identity(rows.rank()), row = rows.map();
     // A NaN need not survive the maximum: it reaches the sum by itself.
     Value max = rows.reduce(
-        ReduceKind::maximum, element, x, all,
-        [](LocBuilder &, ValueRange args) { return args[0]; },
+        ReduceKind::maximum, wide, x, all,
+        [&](LocBuilder &b, ValueRange args) {
+          return convertElement(b, args[0], element, wide);
+        },
         [](LocBuilder &b, Value best, Value value) -> Value {
           return arith::MaximumFOp::create(b, best, value,
                                            arith::FastMathFlags::nnan);
         });
     auto shifted = [&](LocBuilder &b, Value value, Value most) -> Value {
       return arith::SubFOp::create(b, convertElement(b, value, element, wide),
-                                   convertElement(b, most, element, wide));
+                                   most);
     };
     Value e = rows.spread(wide, {x, max}, {all, row},
                           [&](LocBuilder &b, ValueRange args) -> Value {
@@ -349,8 +352,8 @@ struct LowerCumulative : OpRewritePattern<graph::CumulativeOp> {
     RankedTensorType type = op.getType();
     unsigned rank = type.getRank(), axis = op.getAxis();
     Type element = type.getElementType();
-    Type wide = accumulatorType(element);
     ReduceKind kind = op.getKind();
+    Type wide = accumulatorType(element, kind);
     TypedAttr identity = identityOf(kind, wide);
     Dims exprs;
     for (unsigned i = 0; i < rank; ++i)

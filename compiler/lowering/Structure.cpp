@@ -241,21 +241,25 @@ Value Lower<graph::BroadcastOp>::lower(Writer &w, graph::BroadcastOp op) const {
 /// operand[offset + i * stride], as a map where the offsets are numbers.
 Value strided(Writer &w, Value operand, RankedTensorType result,
               ArrayRef<AffineExpr> offsets, ArrayRef<int64_t> strides) {
-  if (llvm::all_of(offsets, [](AffineExpr e) { return !!constantOf(e); })) {
-    Dims exprs;
-    for (auto [i, offset] : llvm::enumerate(offsets))
-      exprs.push_back(w.d(i) * strides[i] + offset);
-    return byMap(w, operand, result, exprs);
+  Dims sizes = dimsOf(operand), exprs;
+  bool isMap = true;
+  for (auto [i, offset] : llvm::enumerate(offsets)) {
+    exprs.push_back(w.d(i) * strides[i] + offset);
+    // A loop's size is that of any dimension it is the plain index of, so the
+    // first part of a dimension can't be said by a map.
+    isMap &= constantOf(offset) && (!isa<AffineDimExpr>(exprs.back()) ||
+                                    graph::equal(sizes[i], dimOf(result, i)));
   }
-  SmallVector<Value> sizes = w.sizes(dimsOf(operand));
+  if (isMap)
+    return byMap(w, operand, result, exprs);
+  SmallVector<Value> limits = w.sizes(sizes);
   SmallVector<Value> starts = w.sizes(offsets);
   Value from = w.lowered(operand);
   return byIndex(w, result, {}, {}, [&](LocBuilder &b, auto &i, ValueRange) {
     for (auto [k, at] : llvm::enumerate(i)) {
-      if (isConstant(offsets[k], 0) && strides[k] == 1)
-        continue;
       at = addIndex(b, starts[k], mulIndex(b, at, strides[k]));
-      at = clampIndex(b, at, sizes[k]);
+      if (!constantOf(offsets[k]))
+        at = clampIndex(b, at, limits[k]);
     }
     return extract(b, from, i);
   });

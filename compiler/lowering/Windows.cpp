@@ -55,8 +55,7 @@ LowerReduceWindow::matchAndRewrite(graph::ReduceWindowOp op,
   unsigned rank = to.getRank();
   ReduceKind kind = op.getKind();
   Type element = to.getElementType();
-  bool ordered = kind == ReduceKind::maximum || kind == ReduceKind::minimum;
-  Type wide = ordered ? element : accumulatorType(element);
+  Type wide = accumulatorType(element, kind);
 
   // A loop for every window of more than one element.
   Dims exprs, windowDims, windowExprs;

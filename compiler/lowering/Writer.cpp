@@ -97,6 +97,10 @@ Value convertElement(LocBuilder &b, Value x, Type from, Type to) {
   }
   if (fromFloat)
     return floatToInteger(b, x, cast<IntegerType>(to));
+  if (toFloat && toFloat.getWidth() < 32) {
+    Value wide = convertElement(b, x, from, b.getF32Type());
+    return arith::TruncFOp::create(b, to, wide);
+  }
   if (toFloat)
     return isUnsigned(from) ? arith::UIToFPOp::create(b, to, x).getResult()
                             : arith::SIToFPOp::create(b, to, x).getResult();
@@ -124,6 +128,13 @@ Type accumulatorType(Type element) {
   if (type && type.getWidth() > 1 && type.getWidth() < 32)
     return IntegerType::get(context, 32, type.getSignedness());
   return element;
+}
+
+Type accumulatorType(Type element, graph::ReduceKind kind) {
+  bool ordered =
+      kind == graph::ReduceKind::maximum || kind == graph::ReduceKind::minimum;
+  return ordered && isa<IntegerType>(element) ? element
+                                              : accumulatorType(element);
 }
 
 TypedAttr identityOf(graph::ReduceKind kind, Type element) {

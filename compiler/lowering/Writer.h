@@ -44,8 +44,10 @@ mlir::Value convertElement(LocBuilder &b, mlir::Value value, mlir::Type from,
                            mlir::Type to);
 
 /// The type in which sums and products of `element` are accumulated: f32 for
-/// narrower floats, i32 for narrower integers.
+/// narrower floats, i32 for narrower integers. Maxima and minima of integers
+/// need no wider type.
 mlir::Type accumulatorType(mlir::Type element);
+mlir::Type accumulatorType(mlir::Type element, graph::ReduceKind kind);
 
 /// What a reduction starts from, and one step of it; `element` is the graph
 /// element type, i1 combines as a truth value.
