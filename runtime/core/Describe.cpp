@@ -113,14 +113,14 @@ private:
 
 class Describer {
 public:
-  explicit Describer(const PackageReader &reader)
-      : reader(reader), package(reader.contents()) {}
+  Describer(const program::Package &package, size_t bytes)
+      : package(package), bytes(bytes) {}
 
   std::string run() {
     out.open('{');
     out.field("model", package.model);
     out.field("producer", package.producer);
-    out.field("bytes", reader.bytes().size());
+    out.field("bytes", bytes);
     out.field("symbols", package.symbols);
     ports("inputs", package.inputs);
     ports("outputs", package.outputs);
@@ -257,13 +257,13 @@ private:
     out.close(']');
   }
 
-  const PackageReader &reader;
   const program::Package &package;
+  size_t bytes;
   Writer out;
 };
 
 } // namespace
 
-std::string aicc::describe(const PackageReader &reader) {
-  return Describer(reader).run();
+std::string aicc::describe(const program::Package &package, size_t bytes) {
+  return Describer(package, bytes).run();
 }

@@ -8,11 +8,12 @@
 #ifndef AICC_RUNTIME_CORE_DESCRIBE_H
 #define AICC_RUNTIME_CORE_DESCRIBE_H
 
-#include "runtime/package/Reader.h"
+#include "runtime/package/Program.h"
 
 namespace aicc {
 
-std::string describe(const PackageReader &reader);
+// `bytes` is the file's size.
+std::string describe(const program::Package &package, size_t bytes);
 
 } // namespace aicc
 

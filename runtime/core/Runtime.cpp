@@ -291,7 +291,8 @@ const char *aicc_package_variant(const aicc_package *package, size_t index) {
 
 const char *aicc_package_describe(aicc_package *package) {
   std::call_once(package->described, [&] {
-    package->description = describe(*package->state->reader);
+    package->description =
+        describe(package->contents(), package->state->reader->bytes().size());
   });
   return package->description.c_str();
 }

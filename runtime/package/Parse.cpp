@@ -52,6 +52,14 @@ private:
     return {};
   }
 
+  // The FlatBuffers verifier checks the alignment of a vector's length only.
+  template <typename T> Status alignedTo8(const T *vector) {
+    if (vector && reinterpret_cast<uintptr_t>(vector->Data()) % 8 != 0)
+      return error("header has a vector of 64-bit numbers at an address that "
+                   "isn't a multiple of 8");
+    return {};
+  }
+
   Status text(const flatbuffers::String *from, std::string &to) {
     AICC_RETURN_IF_ERROR(spend(from));
     if (from)
@@ -154,6 +162,7 @@ Status
 Parser::expressions(const flatbuffers::Vector<const package::ExprNode *> *from,
                     Expressions &to) {
   AICC_RETURN_IF_ERROR(spend(from));
+  AICC_RETURN_IF_ERROR(alignedTo8(from));
   for (unsigned i = 0; from && i < from->size(); ++i) {
     const package::ExprNode &node = *from->Get(i);
     if (node.op() > package::ExprOp::MAX)
@@ -196,6 +205,7 @@ Status Parser::ports(
 Status Parser::weight(const package::Weight &from, Weight &to) {
   AICC_RETURN_IF_ERROR(type(from.type(), to.type));
   AICC_RETURN_IF_ERROR(spend(from.dims()));
+  AICC_RETURN_IF_ERROR(alignedTo8(from.dims()));
   if (from.dims())
     to.dims.assign(from.dims()->begin(), from.dims()->end());
   AICC_RETURN_IF_ERROR(section(from.data(), to.data));
