@@ -9,6 +9,7 @@
 
 #include "aicc/runtime.h"
 
+#include <algorithm>
 #include <chrono>
 #include <condition_variable>
 #include <cstdlib>
@@ -84,7 +85,8 @@ struct aicc_driver_stream {
 struct aicc_driver_event {
   std::mutex mutex;
   std::condition_variable changed;
-  unsigned pending = 0;
+  // Records are numbered; who waits, waits for the last one at that time.
+  uint64_t recorded = 0, finished = 0;
   uint64_t begin = 0, end = 0;
 };
 
@@ -198,27 +200,36 @@ int streamSynchronize(aicc_driver_stream *stream) {
   return AICC_OK;
 }
 
-int eventSynchronize(aicc_driver_event *event) {
+uint64_t lastRecord(aicc_driver_event *event) {
+  std::lock_guard lock(event->mutex);
+  return event->recorded;
+}
+
+void waitFor(aicc_driver_event *event, uint64_t record) {
   std::unique_lock lock(event->mutex);
-  event->changed.wait(lock, [event] { return event->pending == 0; });
+  event->changed.wait(lock, [=] { return event->finished >= record; });
+}
+
+int eventSynchronize(aicc_driver_event *event) {
+  waitFor(event, lastRecord(event));
   return AICC_OK;
 }
 
 int streamWait(aicc_driver_stream *stream, aicc_driver_event *event) {
-  stream->push([event] { eventSynchronize(event); });
+  stream->push([event, record = lastRecord(event)] { waitFor(event, record); });
   return AICC_OK;
 }
 
-void begin(aicc_driver_event *event) {
+uint64_t begin(aicc_driver_event *event) {
   std::lock_guard lock(event->mutex);
-  ++event->pending;
+  return ++event->recorded;
 }
 
-void finish(aicc_driver_event *event, uint64_t from) {
+void finish(aicc_driver_event *event, uint64_t record, uint64_t from) {
   std::lock_guard lock(event->mutex);
   event->begin = from;
   event->end = now();
-  --event->pending;
+  event->finished = std::max(event->finished, record);
   event->changed.notify_all();
 }
 
@@ -272,9 +283,8 @@ int launch(aicc_driver_stream *stream, const aicc_launch *launch) {
   ++FakeDevice::launches;
   std::vector<uint64_t> args(words, words + launch->args_bytes / 8);
   aicc_launch copy = *launch;
-  if (copy.timing)
-    begin(copy.timing);
-  stream->push([args = std::move(args), copy] {
+  const uint64_t record = copy.timing ? begin(copy.timing) : 0;
+  stream->push([args = std::move(args), copy, record] {
     const uint64_t from = now();
     std::vector<uint8_t> scratch(copy.scratch_bytes + 64);
     uint8_t *aligned = scratch.data();
@@ -285,7 +295,7 @@ int launch(aicc_driver_stream *stream, const aicc_launch *launch) {
         for (id[0] = 0; id[0] < copy.grid[0]; ++id[0])
           copy.kernel->function(args.data(), id, aligned);
     if (copy.timing)
-      finish(copy.timing, from);
+      finish(copy.timing, record, from);
   });
   return AICC_OK;
 }
@@ -329,14 +339,14 @@ const aicc_driver *FakeDevice::table() {
     };
     t.event_record = [](aicc_driver_stream *stream,
                         aicc_driver_event *event) -> int {
-      begin(event);
-      stream->push([event] { finish(event, now()); });
+      stream->push(
+          [event, record = begin(event)] { finish(event, record, now()); });
       return AICC_OK;
     };
     t.event_synchronize = eventSynchronize;
     t.event_query = [](aicc_driver_event *event, int *out) -> int {
       std::lock_guard lock(event->mutex);
-      *out = event->pending == 0;
+      *out = event->finished >= event->recorded;
       return AICC_OK;
     };
     t.event_times = [](aicc_driver_event *event, uint64_t *from,
@@ -357,9 +367,12 @@ const aicc_driver *FakeDevice::table() {
       return AICC_OK;
     };
     t.fill = [](aicc_driver_stream *stream, void *destination, uint64_t bytes,
-                uint64_t value, uint32_t) -> int {
+                uint64_t value, uint32_t width) -> int {
       MAY_FAIL;
-      stream->push([=] { std::memset(destination, int(value), bytes); });
+      stream->push([=] {
+        for (uint64_t i = 0; i + width <= bytes; i += width)
+          std::memcpy(static_cast<char *>(destination) + i, &value, width);
+      });
       return AICC_OK;
     };
     return t;

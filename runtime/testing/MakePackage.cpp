@@ -3,7 +3,7 @@
 // Licensed under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// aicc_make_test_package KERNELS.so OUT.aicc [HEADER]
+// aicc_make_test_package KERNELS.so OUT.aicc [FAMILY [HEADER]]
 //
 // HEADER gets the header alone, as a seed of the fuzzer. KERNELS.so may be
 // absent where nothing runs.
@@ -19,11 +19,12 @@ static bool write(const char *path, const uint8_t *data, size_t size) {
 }
 
 int main(int argc, char **argv) {
-  if (argc != 3 && argc != 4)
+  if (argc < 3 || argc > 5)
     return 2;
   using namespace aicc::testing;
   const std::vector<uint8_t> file =
-      affineModel("cpu", "elf-so", readFile(argv[1])).finish();
+      affineModel(argc > 3 ? argv[3] : "cpu", "elf-so", readFile(argv[1]))
+          .finish();
   pkg::Preamble preamble;
   std::memcpy(&preamble, file.data(), sizeof preamble);
   if (argc == 4 &&

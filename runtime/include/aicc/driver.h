@@ -168,7 +168,7 @@ typedef struct aicc_driver {
   void (*stream_destroy)(aicc_driver_stream *stream);
   /* Returns when all work given so far is done; reports its errors. */
   int (*stream_synchronize)(aicc_driver_stream *stream);
-  /* Enqueue: later work waits for the event's last record. */
+  /* Enqueue: later work waits for the event's last record before this call. */
   int (*stream_wait)(aicc_driver_stream *stream, aicc_driver_event *event);
 
   int (*event_create)(aicc_driver_device *device,
