@@ -62,8 +62,8 @@ def main():
         answers = logits.argmax(1)
         if not results:
             print()
-            for first in range(0, min(arguments.show, len(images)), 4):
-                some = slice(first, min(first + 4, arguments.show))
+            shown = numpy.linspace(1, len(images) - 1, arguments.show).astype(int)
+            for some in (shown[k : k + 4] for k in range(0, len(shown), 4)):
                 draw(images[some], answers[some], labels[some])
         correct = int((answers == labels).sum())
         verdict = "as trained" if correct == expected["correct"] else f"but {expected['correct']} were expected"
