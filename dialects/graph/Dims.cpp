@@ -116,15 +116,40 @@ static SmallVector<Product> expand(AffineExpr expr) {
     AffineExpr rhs = simplify(binary.getRHS());
     auto divisor = constantOf(rhs);
     SmallVector<Product> parts = expand(lhs);
-    // (8*s0 + 4) floordiv 4 = 2*s0 + 1, and without a remainder.
-    if (divisor && *divisor > 0 && llvm::all_of(parts, [&](Product &p) {
-          return p.second % *divisor == 0;
-        })) {
-      if (binary.getKind() == AffineExprKind::Mod)
-        return {{{}, 0}};
-      for (Product &p : parts)
-        p.second /= *divisor;
-      return parts;
+    // (9*s0 + s1 + 4) floordiv 4 = 2*s0 + 1 + (s0 + s1) floordiv 4: what the
+    // divisor divides leaves the quotient, so that equal sizes look equal.
+    if (divisor && *divisor > 0) {
+      bool isMod = binary.getKind() == AffineExprKind::Mod;
+      AffineExpr rest = getAffineConstantExpr(0, expr.getContext());
+      for (Product &p : parts) {
+        int64_t left = llvm::mod(p.second, *divisor);
+        Product whole = {p.first, llvm::divideFloorSigned(p.second, *divisor)};
+        if (!isMod && whole.second != 0)
+          addProduct(sum, whole);
+        if (left == 0)
+          continue;
+        AffineExpr term = getAffineConstantExpr(left, expr.getContext());
+        for (AffineExpr factor : p.first)
+          term = term * factor;
+        rest = rest + term;
+      }
+      lhs = simplify(rest);
+      // (s0 floordiv 2) floordiv 3 = s0 floordiv 6.
+      auto inner = dyn_cast<AffineBinaryOpExpr>(lhs);
+      if (inner && inner.getKind() == binary.getKind() && !isMod) {
+        int64_t product;
+        auto by = constantOf(inner.getRHS());
+        if (by && *by > 0 && !llvm::MulOverflow(*by, *divisor, product)) {
+          lhs = inner.getLHS();
+          rhs = getAffineConstantExpr(product, expr.getContext());
+        }
+      }
+      AffineExpr quotient = getAffineBinaryOpExpr(binary.getKind(), lhs, rhs);
+      if (auto folded = constantOf(quotient))
+        addProduct(sum, {{}, *folded});
+      else
+        addProduct(sum, {{quotient}, 1});
+      return sum;
     }
     // (s0 * s1 * 8) floordiv s1 = s0 * 8.
     if (binary.getKind() != AffineExprKind::Mod && !divisor) {
