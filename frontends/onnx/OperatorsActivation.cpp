@@ -18,6 +18,20 @@ using llvm::StringRef;
 using llvm::Twine;
 namespace gr = aicc::graph;
 
+/// The operand of a function of several steps: narrow floats are computed in
+/// float32, so that only the result is rounded.
+static Value wideOperand(Node &n) {
+  Value x = n.operand(0);
+  bool narrow = x && isa<FloatType>(elementOf(x)) &&
+                elementOf(x).getIntOrFloatBitWidth() < 32;
+  return narrow ? n.cast(x, n.b.getF32Type()) : x;
+}
+
+static void setNarrow(Node &n, Value y) {
+  if (y && n.has(0))
+    n.set(0, n.cast(y, n.input(0)->element));
+}
+
 /// x where the condition x < threshold does not hold.
 static Value below(Node &n, Value x, double threshold, Value then,
                    Value otherwise) {
@@ -53,25 +67,25 @@ static void prelu(Node &n) {
 }
 
 static void elu(Node &n) {
-  Value x = n.operand(0);
+  Value x = wideOperand(n);
   n.set(0,
         below(n, x, 0, n.multiply(expMinusOne(n, x), n.real("alpha", 1)), x));
 }
 
 static void celu(Node &n) {
-  Value x = n.operand(0);
+  Value x = wideOperand(n);
   double alpha = n.real("alpha", 1);
   Value scaled = n.multiply(x, 1 / alpha);
-  n.set(0, below(n, x, 0, n.multiply(expMinusOne(n, scaled), alpha), x));
+  setNarrow(n, below(n, x, 0, n.multiply(expMinusOne(n, scaled), alpha), x));
 }
 
 static void selu(Node &n) {
-  Value x = n.operand(0);
+  Value x = wideOperand(n);
   bool old = n.version < 6;
   double alpha = n.real("alpha", old ? 1.6732 : 1.67326319217681884765625);
   double gamma = n.real("gamma", old ? 1.0507 : 1.05070102214813232421875);
   Value negative = n.multiply(expMinusOne(n, x), alpha);
-  n.set(0, n.multiply(below(n, x, 0, negative, x), gamma));
+  setNarrow(n, n.multiply(below(n, x, 0, negative, x), gamma));
 }
 
 static Value hardSigmoidOf(Node &n, Value x, double alpha, double beta) {
@@ -79,13 +93,13 @@ static Value hardSigmoidOf(Node &n, Value x, double alpha, double beta) {
 }
 
 static void hardSigmoid(Node &n) {
-  n.set(0, hardSigmoidOf(n, n.operand(0), n.real("alpha", 0.2),
-                         n.real("beta", 0.5)));
+  setNarrow(n, hardSigmoidOf(n, wideOperand(n), n.real("alpha", 0.2),
+                             n.real("beta", 0.5)));
 }
 
 static void hardSwish(Node &n) {
-  Value x = n.operand(0);
-  n.set(0, n.multiply(x, hardSigmoidOf(n, x, 1.0 / 6, 0.5)));
+  Value x = wideOperand(n);
+  setNarrow(n, n.multiply(x, hardSigmoidOf(n, x, 1.0 / 6, 0.5)));
 }
 
 /// log(1 + exp(x)) without overflow: max(x, 0) + log1p(exp(-|x|)).
@@ -95,22 +109,22 @@ static Value softplusOf(Node &n, Value x) {
   return n.add(n.maximum(x, 0.0), tail);
 }
 
-static void softplus(Node &n) { n.set(0, softplusOf(n, n.operand(0))); }
+static void softplus(Node &n) { setNarrow(n, softplusOf(n, wideOperand(n))); }
 
 static void softsign(Node &n) {
-  Value x = n.operand(0);
-  n.set(0, n.divide(x, n.add(n.unary<gr::AbsOp>(x), 1.0)));
+  Value x = wideOperand(n);
+  setNarrow(n, n.divide(x, n.add(n.unary<gr::AbsOp>(x), 1.0)));
 }
 
 static void mish(Node &n) {
-  Value x = n.operand(0);
-  n.set(0, n.multiply(x, n.unary<gr::TanhOp>(softplusOf(n, x))));
+  Value x = wideOperand(n);
+  setNarrow(n, n.multiply(x, n.unary<gr::TanhOp>(softplusOf(n, x))));
 }
 
 static void swish(Node &n) {
-  Value x = n.operand(0);
+  Value x = wideOperand(n);
   Value scaled = n.affine(x, n.real("alpha", 1), 0);
-  n.set(0, n.multiply(x, n.unary<gr::SigmoidOp>(scaled)));
+  setNarrow(n, n.multiply(x, n.unary<gr::SigmoidOp>(scaled)));
 }
 
 static Value erfGelu(Node &n, Value x) {
@@ -128,26 +142,26 @@ static Value tanhGelu(Node &n, Value x) {
 }
 
 static void gelu(Node &n) {
-  Value x = n.operand(0);
+  Value x = wideOperand(n);
   std::string how = n.string("approximate", "none");
   if (!n.require(how == "none" || how == "tanh",
                  "approximate is \"" + how + "\", expected none or tanh") ||
       !n.requireFloat(x))
     return;
-  n.set(0, how == "tanh" ? tanhGelu(n, x) : erfGelu(n, x));
+  setNarrow(n, how == "tanh" ? tanhGelu(n, x) : erfGelu(n, x));
 }
 
 static void quickGelu(Node &n) {
-  Value x = n.operand(0);
+  Value x = wideOperand(n);
   Value gate = n.multiply(x, n.real("alpha", 1.702));
-  n.set(0, n.multiply(x, n.unary<gr::SigmoidOp>(gate)));
+  setNarrow(n, n.multiply(x, n.unary<gr::SigmoidOp>(gate)));
 }
 
 static void biasGelu(Node &n) {
   n.set(0, erfGelu(n, n.add(n.operand(0), n.operand(1))));
 }
 
-static void microsoftGelu(Node &n) { n.set(0, erfGelu(n, n.operand(0))); }
+static void microsoftGelu(Node &n) { setNarrow(n, erfGelu(n, wideOperand(n))); }
 
 static void fastGelu(Node &n) {
   Value x = n.operand(0);

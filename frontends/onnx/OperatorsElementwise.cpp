@@ -170,9 +170,14 @@ static void castTo(Node &n, int32_t to) {
   if (!element)
     return n.unsupported("target type " + dataTypeName(to));
   Value x = n.operand(0);
-  if (isa_and_nonnull<FloatType>(element) &&
-      element.getIntOrFloatBitWidth() <= 8 && !n.integer("saturate", 1))
+  bool narrow = element.getIntOrFloatBitWidth() < 8;
+  if (isa<FloatType>(element) && element.getIntOrFloatBitWidth() <= 8 &&
+      !n.integer("saturate", 1))
     return n.unsupported("saturate = 0");
+  // Out of range a float becomes an integer first, whose low bits are taken.
+  if (x && narrow && isa<IntegerType>(element) && !element.isInteger(1) &&
+      isa<FloatType>(elementOf(x)))
+    x = n.cast(x, n.b.getI32Type());
   n.set(0, n.cast(x, element));
 }
 

@@ -302,6 +302,14 @@ static void resize(Node &n) {
         dims[axis] = n.number(std::llround(double(*size) * *common));
       }
   }
+  if (n.version < 11 && *mode == gr::ResizeMode::nearest) {
+    // Version 10 rounds up where it shrinks and down where it grows.
+    bool shrinks = llvm::any_of(scales, [](double s) { return s < 1; });
+    bool grows = llvm::any_of(scales, [](double s) { return s > 1; });
+    if (shrinks && grows)
+      return n.unsupported("scales below and above 1");
+    rounding = shrinks ? "ceil" : "floor";
+  }
   if (coordinates == "half_pixel_symmetric") {
     // Differs from half_pixel only where a size was rounded down.
     for (int64_t i = 0; i < rank; ++i) {
