@@ -220,6 +220,10 @@ Value Node::broadcastAlong(Value vector, Value like, int64_t axis) {
                                         " dimensions, expected 1"))
     return {};
   Dims dims = dimsOf(like);
+  if (!require(axis >= 0 && axis < int64_t(dims.size()),
+               "the operand has " + Twine(dims.size()) +
+                   " dimensions, expected more than " + Twine(axis)))
+    return {};
   if (!gr::isConstant(dims[axis], 1) || !gr::isConstant(dimsOf(vector)[0], 1))
     if (!requireEqual(dimsOf(vector)[0], dims[axis], "the channels"))
       return {};
