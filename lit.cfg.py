@@ -6,6 +6,7 @@
 # `lit dialects/graph/tests` runs one folder, `ctest -L lit` all. Programs come
 # from build/, or from the folder in AICC_BINARY_DIR.
 import os
+import shutil
 
 import lit.formats
 
@@ -30,4 +31,7 @@ for name in ("AICC_OPENCL_LIBRARY", "CL_CONFIG_CPU_TARGET_ARCH", "AICC_TEST_DATA
 config.substitutions += [("%root", root), ("%build", build), ("%python", os.path.join(build, "venv", "bin", "python"))]
 for program in ("aicc", "aicc-opt", "aicc-run"):
     if os.path.exists(os.path.join(build, "bin", program)):
+        config.available_features.add(program)
+for program in ("qemu-aarch64", "qemu-riscv64", "clang-22"):
+    if shutil.which(program, path=config.environment["PATH"]):
         config.available_features.add(program)

@@ -5,8 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// aicc-cpu-kernel IN.mlir CHIP OUT.so [OUT.s]: compiles every exec.kernel of a
-// module and links them; prints a line per kernel with its grid.
+// aicc-cpu-kernel IN.mlir CHIP OUT [OUT.s]: compiles every exec.kernel of a
+// module and prints a line per kernel with its grid. OUT is a shared object, or
+// a folder for one relocatable object per kernel.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,7 +24,7 @@ using namespace mlir;
 
 int main(int argc, char **argv) {
   if (argc < 4) {
-    llvm::errs() << "usage: aicc-cpu-kernel IN.mlir CHIP OUT.so [OUT.s]\n";
+    llvm::errs() << "usage: aicc-cpu-kernel IN.mlir CHIP OUT [OUT.s]\n";
     return 2;
   }
   const aicc::target::CodeGenerator *cpu = nullptr;
@@ -61,6 +62,16 @@ int main(int argc, char **argv) {
     assembly += code.assembly;
     codes.push_back(std::move(code));
   }
+  std::error_code ec;
+  if (argc > 4)
+    llvm::raw_fd_ostream(argv[4], ec) << assembly;
+  if (llvm::sys::fs::is_directory(argv[3])) {
+    for (auto &code : codes)
+      llvm::raw_fd_ostream((argv[3] + llvm::Twine("/") + code.entry + ".o").str(),
+                           ec)
+          << code.object;
+    return ec ? 1 : 0;
+  }
   std::vector<const aicc::target::KernelCode *> pointers;
   for (auto &code : codes)
     pointers.push_back(&code);
@@ -70,9 +81,6 @@ int main(int argc, char **argv) {
     llvm::errs() << error << "\n";
     return 1;
   }
-  std::error_code ec;
   llvm::raw_fd_ostream(argv[3], ec) << objects[0].bytes;
-  if (argc > 4)
-    llvm::raw_fd_ostream(argv[4], ec) << assembly;
-  return 0;
+  return ec ? 1 : 0;
 }
