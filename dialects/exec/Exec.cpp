@@ -226,3 +226,53 @@ LogicalResult ProgramOp::verify() {
                          << " outputs, expected " << getResultNames().size();
   return success();
 }
+
+//===----------------------------------------------------------------------===//
+// Instructions
+//===----------------------------------------------------------------------===//
+
+LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
+  auto kernel = symbols.lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
+  if (!kernel)
+    return emitOpError() << "launches @" << getKernel() << ", which is no kernel";
+  auto check = [&](TypeRange have, ArrayAttr want,
+                   StringRef what) -> LogicalResult {
+    if (have.size() != want.size())
+      return emitOpError() << "has " << have.size() << " " << what
+                           << "s, expected " << want.size();
+    for (auto [i, type] : llvm::enumerate(have))
+      if (type != cast<TypeAttr>(want[i]).getValue())
+        return emitOpError() << what << " " << i << " is " << type
+                             << ", expected " << want[i];
+    return success();
+  };
+  if (failed(check(getOperandTypes(), kernel.getArgumentTypes(), "operand")))
+    return failure();
+  return check(getResultTypes(), kernel.getResultTypes(), "result");
+}
+
+LogicalResult ViewOp::verify() {
+  auto from = cast<RankedTensorType>(getOperand().getType());
+  auto to = cast<RankedTensorType>(getType());
+  if (from.getElementType() != to.getElementType())
+    return emitOpError() << "is " << to.getElementType() << " for "
+                         << from.getElementType() << ", expected one type";
+  if (from.hasStaticShape() && to.hasStaticShape() &&
+      from.getNumElements() != to.getNumElements())
+    return emitOpError() << "has " << to.getNumElements()
+                         << " elements for a view of " << from.getNumElements()
+                         << ", expected as many";
+  return success();
+}
+
+LogicalResult LoopOp::verify() {
+  Block &block = getBody().front();
+  unsigned yields =
+      block.empty() ? 0 : unsigned(block.back().getNumOperands());
+  if (getInits().size() != getNumResults() || yields != getNumResults() ||
+      block.getNumArguments() != getNumResults())
+    return emitOpError() << "carries " << getInits().size()
+                         << " values, but the body yields " << yields
+                         << " and takes " << block.getNumArguments();
+  return success();
+}

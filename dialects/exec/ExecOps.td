@@ -78,7 +78,8 @@ def Exec_ConstantOp : Exec_Op<"constant", [Pure, ConstantLike,
   let hasFolder = 1;
 }
 
-def Exec_LaunchOp : Exec_Op<"launch", [Pure]> {
+def Exec_LaunchOp : Exec_Op<"launch", [Pure,
+    DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "run a kernel; its results are new buffers";
   let description = [{
     With `prepare` the launch depends on weights only and runs once, when the
@@ -99,6 +100,7 @@ def Exec_ViewOp : Exec_Op<"view", [Pure]> {
   let arguments = (ins AnyRankedTensor:$operand);
   let results = (outs AnyRankedTensor:$result);
   let assemblyFormat = "$operand attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
 }
 
 def Exec_CopyOp : Exec_Op<"copy", [Pure, SameOperandsAndResultType]> {
@@ -116,6 +118,7 @@ def Exec_LoopOp : Exec_Op<"loop", [
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let regions = (region SizedRegion<1>:$body);
   let assemblyFormat = "$count `symbol` $symbol `carries` $inits attr-dict-with-keyword `:` functional-type($inits, $results) $body";
+  let hasVerifier = 1;
 }
 
 def Exec_YieldOp : Exec_Op<"yield", [Pure, Terminator, HasParent<"LoopOp">]> {

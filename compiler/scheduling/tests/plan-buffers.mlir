@@ -1,0 +1,87 @@
+// RUN: aicc-opt %s --split-input-file --aicc-plan-buffers | FileCheck %s
+
+exec.kernel @twice(%a: tensor<16xf32>) -> (tensor<16xf32>) attributes {in_place = array<i64: 0>} {
+  %s = graph.add %a, %a : tensor<16xf32>
+  exec.return %s : tensor<16xf32>
+}
+// The input's memory is the caller's: the first result gets memory of its own,
+// the others follow in place, and the last is the output.
+// CHECK: exec.program @program
+// CHECK-SAME: arena_bytes = 0 : i64
+// CHECK-SAME: {name = "", storage = "input", type = tensor<16xf32>}
+// CHECK-SAME: {alias = 3 : i64, {{[^}]*}}storage = "temporary", type = tensor<16xf32>}
+// CHECK-SAME: {alias = 3 : i64, {{[^}]*}}storage = "temporary", type = tensor<16xf32>}
+// CHECK-SAME: {name = "", storage = "output", type = tensor<16xf32>}
+exec.program @program("x" = %x: tensor<16xf32>) -> ("y") {
+  %0 = exec.launch @twice(%x) : (tensor<16xf32>) -> tensor<16xf32>
+  %1 = exec.launch @twice(%0) : (tensor<16xf32>) -> tensor<16xf32>
+  %2 = exec.launch @twice(%1) : (tensor<16xf32>) -> tensor<16xf32>
+  exec.finish %2 : tensor<16xf32>
+}
+
+// -----
+
+// An output that is an input, and one value twice, are copied.
+// CHECK: exec.program @program
+// CHECK: exec.copy %arg0
+// CHECK: exec.copy %0
+exec.kernel @k(%a: tensor<16xf32>) -> (tensor<16xf32>) {
+  %s = graph.exp %a : tensor<16xf32>
+  exec.return %s : tensor<16xf32>
+}
+exec.program @program("x" = %x: tensor<16xf32>) -> ("a", "b", "c") {
+  %0 = exec.launch @k(%x) : (tensor<16xf32>) -> tensor<16xf32>
+  exec.finish %x, %0, %0 : tensor<16xf32>, tensor<16xf32>, tensor<16xf32>
+}
+
+// -----
+
+// Two lives that don't meet share a place; a dynamic size leaves it open.
+exec.kernel @k(%a: tensor<16xf32>) -> (tensor<16xf32>) {
+  %s = graph.exp %a : tensor<16xf32>
+  exec.return %s : tensor<16xf32>
+}
+// CHECK: exec.program @program
+// CHECK-SAME: arena_bytes = 128 : i64
+// CHECK-SAME: first = 0 : i64, last = 1 : i64, name = "", offset = [[A:[0-9]+]] : i64
+// CHECK-SAME: first = 1 : i64, last = 2 : i64, name = "", offset = [[B:[0-9]+]] : i64
+// CHECK-SAME: first = 2 : i64, last = 3 : i64, name = "", offset = [[A]] : i64
+exec.program @program("x" = %x: tensor<16xf32>) -> ("y") {
+  %0 = exec.launch @k(%x) : (tensor<16xf32>) -> tensor<16xf32>
+  %1 = exec.launch @k(%0) : (tensor<16xf32>) -> tensor<16xf32>
+  %2 = exec.launch @k(%1) : (tensor<16xf32>) -> tensor<16xf32>
+  %3 = exec.launch @k(%2) : (tensor<16xf32>) -> tensor<16xf32>
+  exec.finish %3 : tensor<16xf32>
+}
+
+// -----
+
+// Carried values enter and leave an iteration by copies; two that change
+// places are saved first. What the loop reads stays until it ends.
+exec.kernel @k(%a: tensor<16xf32>) -> (tensor<16xf32>) {
+  %s = graph.exp %a : tensor<16xf32>
+  exec.return %s : tensor<16xf32>
+}
+// CHECK: exec.program @program
+// CHECK-NOT: arena_bytes = 0
+// CHECK-SAME: first = 0 : i64, last = 7 : i64, name = ""
+// CHECK: %[[K:.*]] = exec.launch @k(%arg0)
+// CHECK: %[[A:.*]] = exec.copy %arg0
+// CHECK: %[[B:.*]] = exec.copy %arg1
+// CHECK: exec.loop {{.*}} carries %[[A]], %[[B]] attributes {buffers = array<i64: {{.*}}>, carried = array<i64: {{.*}}>}
+// CHECK-NEXT: ^bb0(%[[X:.*]]: tensor<16xf32>, %[[Y:.*]]: tensor<16xf32>)
+// CHECK: exec.launch @k(%[[K]])
+// CHECK: exec.copy %[[Y]]
+// CHECK: exec.copy %[[X]]
+// CHECK: exec.copy
+// CHECK: exec.copy
+// CHECK: exec.yield
+exec.program @program("x" = %x: tensor<16xf32>, "y" = %y: tensor<16xf32>) -> ("a", "b") {
+  %k = exec.launch @k(%x) : (tensor<16xf32>) -> tensor<16xf32>
+  %r:2 = exec.loop affine_map<() -> (3)> symbol 0 carries %x, %y : (tensor<16xf32>, tensor<16xf32>) -> (tensor<16xf32>, tensor<16xf32>) {
+  ^bb0(%a: tensor<16xf32>, %b: tensor<16xf32>):
+    %0 = exec.launch @k(%k) : (tensor<16xf32>) -> tensor<16xf32>
+    exec.yield %b, %a : tensor<16xf32>, tensor<16xf32>
+  }
+  exec.finish %r#0, %r#1 : tensor<16xf32>, tensor<16xf32>
+}

@@ -1,0 +1,100 @@
+// RUN: aicc-opt %s --split-input-file --aicc-outline-kernels | FileCheck %s
+
+// A product takes its bias and the residual; the second product with the same
+// shape is the same kernel.
+// CHECK-LABEL: module
+// CHECK: exec.kernel @[[K:.*]](%{{.*}}: tensor<4x4xf32>, %{{.*}}: tensor<4x4xf32>, %{{.*}}: tensor<4xf32>) -> (tensor<4x4xf32>)
+// CHECK-NEXT: graph.dot_general
+// CHECK-NEXT: graph.broadcast
+// CHECK-NEXT: graph.add
+// CHECK-NEXT: graph.add
+// CHECK-NEXT: exec.return
+// CHECK-NOT: exec.kernel
+// CHECK: exec.program @program("0" = %[[X:.*]]: tensor<4x4xf32>) -> ("0")
+// CHECK-DAG: %[[W:.*]] = exec.constant
+// CHECK-DAG: %[[B:.*]] = exec.constant
+// CHECK: %[[A:.*]] = exec.launch @[[K]](%[[X]], %{{.*}}, %{{.*}})
+// CHECK: %[[C:.*]] = exec.launch @[[K]](%[[A]], %{{.*}}, %{{.*}})
+// CHECK: exec.finish %[[C]]
+module {
+func.func @main(%x: tensor<4x4xf32>) -> tensor<4x4xf32> {
+  %w = graph.constant dense<[[1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0]]> : tensor<4x4xf32>
+  %b = graph.constant dense<[1.0, 2.0, 3.0, 4.0]> : tensor<4xf32>
+  %bb = graph.broadcast %b [1] : (tensor<4xf32>) -> tensor<4x4xf32>
+  %d = graph.dot_general %x, %w batch [] x [] contract [1] x [0] : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %a = graph.add %d, %bb : tensor<4x4xf32>
+  %r = graph.add %a, %x : tensor<4x4xf32>
+  %d2 = graph.dot_general %r, %w batch [] x [] contract [1] x [0] : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %a2 = graph.add %d2, %bb : tensor<4x4xf32>
+  %r2 = graph.add %a2, %r : tensor<4x4xf32>
+  return %r2 : tensor<4x4xf32>
+}
+}
+
+// -----
+
+// The sum is normalised and needed again: one kernel with two results. What
+// would close a cycle (the product between) stays apart.
+// CHECK-LABEL: module
+// CHECK: exec.kernel {{.*}} -> (tensor<4x4xf32>, tensor<4x4xf32>)
+// CHECK-NEXT: graph.add
+// CHECK-NEXT: graph.normalize
+// CHECK-NEXT: exec.return
+// CHECK: exec.kernel {{.*}} -> (tensor<4x4xf32>)
+// CHECK: graph.dot_general
+// CHECK: graph.add
+// CHECK: exec.program
+module {
+func.func @main(%x: tensor<4x4xf32>, %y: tensor<4x4xf32>) -> tensor<4x4xf32> {
+  %s = graph.add %x, %y : tensor<4x4xf32>
+  %n = graph.normalize %s axis 1 epsilon 1.0e-5 : tensor<4x4xf32>
+  %d = graph.dot_general %n, %x batch [] x [] contract [1] x [0] : (tensor<4x4xf32>, tensor<4x4xf32>) -> tensor<4x4xf32>
+  %r = graph.add %d, %s : tensor<4x4xf32>
+  return %r : tensor<4x4xf32>
+}
+}
+
+// -----
+
+// Work on weights only is done once; a reshape is a view; an elementwise
+// kernel may write over its operand.
+// CHECK-LABEL: module
+// CHECK: exec.kernel @{{.*}} attributes {in_place = array<i64: 0>
+// CHECK: graph.exp
+// CHECK: exec.program
+// CHECK: exec.launch {{.*}} {prepare}
+// CHECK: exec.view
+// CHECK: exec.launch
+module {
+func.func @main(%x: tensor<2x2xf32>) -> (tensor<2x2xf32>, tensor<3x2xf32>) {
+  %w = graph.constant dense<[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]> : tensor<2x3xf32>
+  %t = graph.transpose %w [1, 0] : (tensor<2x3xf32>) -> tensor<3x2xf32>
+  %v = graph.reshape %x : (tensor<2x2xf32>) -> tensor<4xf32>
+  %e = graph.exp %v : tensor<4xf32>
+  %u = graph.reshape %e : (tensor<4xf32>) -> tensor<2x2xf32>
+  return %u, %t : tensor<2x2xf32>, tensor<3x2xf32>
+}
+}
+
+// -----
+
+// A loop keeps its body's kernels; work on constants leaves it.
+// CHECK-LABEL: module
+// CHECK: exec.program
+// CHECK: exec.launch {{.*}} {prepare}
+// CHECK: exec.loop
+// CHECK: exec.launch
+// CHECK: exec.yield
+// CHECK: exec.finish
+module {
+func.func @main(%x: tensor<2x2xf32>) -> tensor<2x2xf32> {
+  %w = graph.constant dense<[[1.0, 2.0], [3.0, 4.0]]> : tensor<2x2xf32>
+  %r = graph.loop affine_map<() -> (3)> symbol 0 carries %x : (tensor<2x2xf32>) -> tensor<2x2xf32> {
+  ^bb0(%c: tensor<2x2xf32>):
+    %t = graph.transpose %w [1, 0] : (tensor<2x2xf32>) -> tensor<2x2xf32>
+    %d = graph.dot_general %c, %t batch [] x [] contract [1] x [0] : (tensor<2x2xf32>, tensor<2x2xf32>) -> tensor<2x2xf32>
+    graph.yield %d : tensor<2x2xf32>
+  }
+  return %r : tensor<2x2xf32>
+}
+}

@@ -1,0 +1,32 @@
+// RUN: aicc-opt %s | aicc-opt | FileCheck %s
+
+#d = affine_map<()[s0] -> (s0, 4)>
+
+// CHECK: exec.kernel @square(%arg0: tensor<?x4xf32> as tensor<?x4xf32, #{{.*}}>) -> (tensor<?x4xf32, #{{.*}}>) attributes {in_place = array<i64: 0>, sources = ["mul"]}
+exec.kernel @square(%a: tensor<?x4xf32> as tensor<?x4xf32, #d>) -> (tensor<?x4xf32, #d>) attributes {in_place = array<i64: 0>, sources = ["mul"]} {
+  // CHECK: exec.symbol 0
+  %n = exec.symbol 0
+  %e = tensor.empty(%n) : tensor<?x4xf32>
+  exec.return %e : tensor<?x4xf32>
+}
+
+// CHECK: exec.program @program("x" = %arg0: tensor<?x4xf32, #{{.*}}>) -> ("y")
+exec.program @program("x" = %x: tensor<?x4xf32, #d>) -> ("y") {
+  // CHECK: exec.constant dense<1.000000e+00> : tensor<4xf32>
+  %c = exec.constant dense<1.0> : tensor<4xf32>
+  // CHECK: exec.launch @square(%arg0) : (tensor<?x4xf32, #{{.*}}>) -> tensor<?x4xf32, #{{.*}}>
+  %0 = exec.launch @square(%x) : (tensor<?x4xf32, #d>) -> tensor<?x4xf32, #d>
+  // CHECK: exec.view
+  %1 = exec.view %0 : (tensor<?x4xf32, #d>) -> tensor<?xf32, affine_map<()[s0] -> (s0 * 4)>>
+  %2 = exec.view %1 : (tensor<?xf32, affine_map<()[s0] -> (s0 * 4)>>) -> tensor<?x4xf32, #d>
+  // CHECK: exec.loop {{.*}} symbol 1 carries %{{.*}} : (tensor<?x4xf32, #{{.*}}>) -> tensor<?x4xf32, #{{.*}}>
+  %3 = exec.loop affine_map<()[s0] -> (s0)> symbol 1 carries %2 : (tensor<?x4xf32, #d>) -> tensor<?x4xf32, #d> {
+  ^bb0(%b: tensor<?x4xf32, #d>):
+    // CHECK: exec.copy
+    %4 = exec.copy %b : tensor<?x4xf32, #d>
+    // CHECK: exec.yield
+    exec.yield %4 : tensor<?x4xf32, #d>
+  }
+  // CHECK: exec.finish
+  exec.finish %3 : tensor<?x4xf32, #d>
+}
