@@ -63,8 +63,7 @@ exec.kernel @k(%a: tensor<16xf32>) -> (tensor<16xf32>) {
   exec.return %s : tensor<16xf32>
 }
 // CHECK: exec.program @program
-// CHECK-NOT: arena_bytes = 0
-// CHECK-SAME: first = 0 : i64, last = 7 : i64, name = ""
+// CHECK-SAME: first = 0 : i64, last = 8 : i64, name = ""
 // CHECK: %[[K:.*]] = exec.launch @k(%arg0)
 // CHECK: %[[A:.*]] = exec.copy %arg0
 // CHECK: %[[B:.*]] = exec.copy %arg1

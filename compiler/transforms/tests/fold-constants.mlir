@@ -9,7 +9,7 @@ func.func @movement() -> (tensor<3x2xf32>, tensor<2xi64>, tensor<1x4xf32>) {
   %f = graph.constant dense<[7.9, -1.9]> : tensor<2xf32>
   %c = graph.cast %f : (tensor<2xf32>) -> tensor<2xi64>
   // CHECK: dense<{{\[\[}}9.000000e+00, 5.000000e+00, 6.000000e+00, 9.000000e+00]]> : tensor<1x4xf32>
-  %s = graph.slice %a affine_map<() -> (1, 1)> [1, 1] : (tensor<2x3xf32>) -> tensor<1x2xf32>
+  %s = graph.slice %a at affine_map<() -> (1, 1)> [1, 1] : (tensor<2x3xf32>) -> tensor<1x2xf32>
   %nine = graph.constant dense<9.0> : tensor<f32>
   %p = graph.pad %s, %nine constant affine_map<() -> (0, 1)> affine_map<() -> (0, 1)> : (tensor<1x2xf32>, tensor<f32>) -> tensor<1x4xf32>
   return %t, %c, %p : tensor<3x2xf32>, tensor<2xi64>, tensor<1x4xf32>
