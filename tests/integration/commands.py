@@ -160,6 +160,10 @@ def test_expect(c):
 
     c.run("--input", f"image={IMAGES}", f"--save-outputs={c.folder / 'e'}")
     c.run("--input", f"image={IMAGES}", "--expect", f"logits={c.folder / 'e' / 'logits.npy'}")
+    numpy.save(c.folder / "wrong.npy", numpy.zeros((360, 10), numpy.float32))
+    status, out, err = call(program("aicc-run"), c.package, "--input", f"image={IMAGES}", "--expect",
+                            f"logits={c.folder / 'wrong.npy'}")
+    assert status == 1 and "logits" in out + err, f"a difference ended with {status}: {out}{err}"
 
 
 def test_check(c):
