@@ -231,6 +231,7 @@ private:
     }
     ExprList list(variant->exprs, symbolCount);
     exprs = &list;
+    loops = 0;
     codes = input.kernels;
     exec::ProgramOp program = programOf(input.module);
     if (!buffers(program, *variant))
@@ -308,14 +309,27 @@ private:
       } else if (auto loop = dyn_cast<exec::LoopOp>(op)) {
         auto entry = std::make_unique<InstructionT>();
         entry->op = package::Operation::loop;
-        entry->symbol = loop.getSymbol();
-        symbolCount = std::max(symbolCount, unsigned(loop.getSymbol()) + 1);
-        entry->count = exprs->add(loop.getCount().getResult(0));
+        entry->count = exprs->add(renamed(loop.getCount().getResult(0)));
+        // Every loop of a package has a symbol of its own; in the IR, loops
+        // beside each other may share one, so that their kernels are equal.
+        unsigned number = package.symbols.size() + loops++;
+        symbolCount = std::max(symbolCount, number + 1);
+        entry->symbol = number;
+        MLIRContext *context = loop.getContext();
+        AffineExpr inIr = getAffineSymbolExpr(loop.getSymbol(), context);
+        AffineExpr outer = loopSymbols.lookup(inIr);
+        loopSymbols[inIr] = getAffineSymbolExpr(number, context);
         instructions(loop.getBody().front(), false, entry->body);
+        if (outer)
+          loopSymbols[inIr] = outer;
+        else
+          loopSymbols.erase(inIr);
         out.push_back(std::move(entry));
       }
     }
   }
+
+  AffineExpr renamed(AffineExpr expr) { return expr.replace(loopSymbols); }
 
   std::unique_ptr<InstructionT> launchInstruction(exec::LaunchOp launch) {
     auto entry = std::make_unique<InstructionT>();
@@ -329,9 +343,11 @@ private:
       entry->buffers.push_back(bufferOf[result]);
     MLIRContext *context = launch.getContext();
     for (int64_t symbol : kernelOps[kernel].getUsedSymbols())
-      entry->scalars.push_back(exprs->add(getAffineSymbolExpr(symbol, context)));
-    entry->grid = exprs->add(code.grid.getResults());
-    entry->scratch = exprs->add(code.scratch.getResult(0));
+      entry->scalars.push_back(
+          exprs->add(renamed(getAffineSymbolExpr(symbol, context))));
+    for (AffineExpr size : code.grid.getResults())
+      entry->grid.push_back(exprs->add(renamed(size)));
+    entry->scratch = exprs->add(renamed(code.scratch.getResult(0)));
     return entry;
   }
 
@@ -342,6 +358,8 @@ private:
   std::deque<std::string> kept;
   // Of the variant at hand.
   ExprList *exprs = nullptr;
+  unsigned loops = 0;
+  llvm::DenseMap<AffineExpr, AffineExpr> loopSymbols;
   ArrayRef<target::KernelCode> codes;
   llvm::StringMap<unsigned> kernelIndex;
   SmallVector<exec::KernelOp> kernelOps;
