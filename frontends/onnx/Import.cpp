@@ -15,51 +15,118 @@ using namespace mlir;
 using namespace aicc::onnx;
 using llvm::StringRef;
 
-/// Counts the messages of a graph before they are parsed: an empty node takes
-/// two bytes of a file and a hundred of memory.
-static bool plausibleSize(StringRef data) {
-  // One message object per eight bytes of file is far above any real model's
-  // density only for small files, so only large ones are worth the scan.
-  constexpr size_t small = size_t(64) << 20;
-  if (data.size() <= small)
+//===----------------------------------------------------------------------===//
+// Memory
+//===----------------------------------------------------------------------===//
+//
+// An empty message takes two bytes of a file and hundreds of memory, a packed
+// number one byte and eight. The file is scanned first, so that what parsing
+// allocates is bounded by more than the size of the file.
+//
+
+namespace {
+
+enum class Message {
+  none,
+  model,
+  graph,
+  node,
+  attribute,
+  tensor,
+  sparse,
+  function
+};
+
+/// What a length-delimited field of a message holds.
+Message fieldMessage(Message message, uint32_t field) {
+  using M = Message;
+  switch (message) {
+  case M::model:
+    return field == 7 ? M::graph : field == 25 ? M::function : M::none;
+  case M::graph:
+    return field == 1    ? M::node
+           : field == 5  ? M::tensor
+           : field == 15 ? M::sparse
+                         : M::none;
+  case M::node:
+    return field == 5 ? M::attribute : M::none;
+  case M::attribute:
+    return field == 5 || field == 10   ? M::tensor
+           : field == 6 || field == 11 ? M::graph
+           : field == 22               ? M::sparse
+                                       : M::none;
+  case M::sparse:
+    return field <= 2 ? M::tensor : M::none;
+  case M::function:
+    return field == 7 ? M::node : field == 11 ? M::attribute : M::none;
+  default:
+    return M::none;
+  }
+}
+
+struct Census {
+  uint64_t messages = 0;
+  /// Bytes of packed numbers of variable length.
+  uint64_t packed = 0;
+
+  /// False where the bytes are no messages; the parser says so better.
+  bool count(google::protobuf::io::CodedInputStream &in, Message message,
+             int depth) {
+    constexpr int maxDepth = 100;
+    if (depth > maxDepth)
+      return false;
+    while (uint32_t tag = in.ReadTag()) {
+      uint64_t number;
+      uint32_t length, field = tag >> 3;
+      switch (tag & 7) {
+      case 0:
+        if (!in.ReadVarint64(&number))
+          return false;
+        break;
+      case 1:
+      case 5:
+        if (!in.Skip((tag & 7) == 1 ? 8 : 4))
+          return false;
+        break;
+      case 2: {
+        if (!in.ReadVarint32(&length) || length > uint32_t(INT32_MAX))
+          return false;
+        ++messages;
+        if (message == Message::tensor &&
+            (field == 1 || field == 5 || field == 7 || field == 11))
+          packed += length;
+        Message inner = fieldMessage(message, field);
+        if (inner == Message::none) {
+          if (!in.Skip(length))
+            return false;
+          break;
+        }
+        auto limit = in.PushLimit(length);
+        if (!count(in, inner, depth + 1) || in.BytesUntilLimit() != 0)
+          return false;
+        in.PopLimit(limit);
+        break;
+      }
+      default:
+        return false;
+      }
+    }
     return true;
+  }
+};
+
+} // namespace
+
+static bool plausibleSize(StringRef data) {
   google::protobuf::io::CodedInputStream in(
       reinterpret_cast<const uint8_t *>(data.data()),
       static_cast<int>(data.size()));
-  uint64_t messages = 0;
-  // ModelProto.graph is field 7; its repeated messages are counted.
-  while (uint32_t tag = in.ReadTag()) {
-    uint32_t length;
-    if ((tag & 7) != 2) {
-      uint64_t number;
-      if ((tag & 7) == 0 ? !in.ReadVarint64(&number)
-                         : !in.Skip((tag & 7) == 5 ? 4 : 8))
-        return true;
-      continue;
-    }
-    if (!in.ReadVarint32(&length))
-      return true;
-    if ((tag >> 3) == 7) {
-      auto limit = in.PushLimit(length);
-      while (uint32_t inner = in.ReadTag()) {
-        uint64_t number;
-        uint32_t size;
-        if ((inner & 7) == 2) {
-          if (!in.ReadVarint32(&size) || !in.Skip(size))
-            return true;
-          ++messages;
-        } else if ((inner & 7) == 0 ? !in.ReadVarint64(&number)
-                                    : !in.Skip((inner & 7) == 5 ? 4 : 8)) {
-          return true;
-        }
-      }
-      in.PopLimit(limit);
-    } else if (!in.Skip(length)) {
-      return true;
-    }
-  }
-  constexpr uint64_t most = uint64_t(8) << 20;
-  return messages <= most;
+  Census census;
+  // What was counted up to a defect counts, too: the parser allocates for it.
+  census.count(in, Message::model, 0);
+  constexpr uint64_t mostMessages = uint64_t(6) << 20;
+  constexpr uint64_t mostPacked = uint64_t(256) << 20;
+  return census.messages <= mostMessages && census.packed <= mostPacked;
 }
 
 OwningOpRef<ModuleOp> aicc::onnx::importModelFromMemory(
@@ -76,7 +143,8 @@ OwningOpRef<ModuleOp> aicc::onnx::importModelFromMemory(
     return {};
   }
   if (!plausibleSize(data)) {
-    error = "the model has too many nodes and tensors for its size";
+    error = "the model has too many nodes, tensors or unpacked numbers, "
+            "expected weights as raw or external data";
     return {};
   }
   google::protobuf::io::CodedInputStream in(

@@ -59,6 +59,9 @@ public:
   /// A tensor made by the importer (a densified one, say) that lives as long
   /// as the model.
   proto::TensorProto *newTensor() { return &made_.emplace_back(); }
+  /// Zeros of sparse tensors cost nothing in a file: bytes that they may still
+  /// take in memory.
+  uint64_t denseBudget = uint64_t(1) << 30;
 
 private:
   MappedFile *open(const std::string &location, std::string &error);

@@ -411,10 +411,9 @@ aicc::onnx::densify(Model &model, const proto::SparseTensorProto &sparse,
   if (!checkTensor(*dense, maxElements, error))
     return nullptr;
   const TypeInfo &info = *infoOf(values.data_type());
-  // Zeros cost nothing in the file, so they must be bounded by themselves.
-  constexpr int64_t maxBytes = int64_t(1) << 30;
   int64_t count = countOf(*dense);
-  if (info.bits < 8 || info.bits > 64 || count > maxBytes / (info.bits / 8)) {
+  if (info.bits < 8 || info.bits > 64 ||
+      uint64_t(count) > model.denseBudget / (info.bits / 8)) {
     error = name + " of type " + info.name + " with " + std::to_string(count) +
             " elements is not supported";
     return nullptr;
@@ -434,6 +433,7 @@ aicc::onnx::densify(Model &model, const proto::SparseTensorProto &sparse,
       !decode(model, indices, where, error))
     return nullptr;
   unsigned width = info.bits / 8;
+  model.denseBudget -= uint64_t(count) * width;
   std::string &data = *dense->mutable_raw_data();
   data.assign(count * width, '\0');
   auto index = [&](int64_t i) {

@@ -40,6 +40,27 @@ TEST(Errors, Damaged) {
   EXPECT_HAS(error, "the model is damaged");
 }
 
+TEST(Errors, MoreMemoryThanItLooks) {
+  // Empty attributes: two bytes each in the file.
+  std::string attributes;
+  for (int i = 0; i < 7 << 20; ++i)
+    attributes.append("\x2a\0", 2);
+  auto wrap = [](char tag, const std::string &bytes) {
+    std::string result(1, tag);
+    for (size_t n = bytes.size();; n >>= 7) {
+      result.push_back(char(n < 128 ? n : (n & 127) | 128));
+      if (n < 128)
+        break;
+    }
+    return result + bytes;
+  };
+  mlir::MLIRContext context;
+  std::string error;
+  EXPECT_FALSE(importModelFromMemory(
+      context, wrap('\x3a', wrap('\x0a', attributes)), "", {}, error));
+  EXPECT_HAS(error, "the model has too many nodes, tensors or unpacked");
+}
+
 TEST(Errors, UnsupportedOperatorsTogether) {
   ModelBuilder b;
   auto &custom = *b.model.add_opset_import();
