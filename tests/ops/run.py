@@ -67,6 +67,7 @@ def reason_of(message):
     message = message.splitlines()[0] if message else "no message"
     message = re.sub(r"^.*?model\.onnx: ", "", message)
     message = re.sub(r"^(error: )+", "", message)
+    message = re.sub(r' at "[^;]*', '', message)
     message = re.sub(r"largest difference \S+.*", "wrong values", message)
     return message[:140].strip()
 
