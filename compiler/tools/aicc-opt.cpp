@@ -31,6 +31,7 @@ int main(int argc, char **argv) {
   aicc::transforms::registerPasses();
   aicc::scheduling::registerPasses();
   mlir::registerPass(aicc::lowering::createLowerKernelsPass);
+  mlir::registerPass(aicc::lowering::createExpandMathematicsPass);
   return mlir::asMainReturnCode(
       mlir::MlirOptMain(argc, argv, "aicc pass runner\n", registry));
 }
