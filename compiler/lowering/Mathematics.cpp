@@ -573,13 +573,31 @@ Value extend(ImplicitLocOpBuilder &b, Value x, Type to) {
   return f.type == to ? result : arith::ExtFOp::create(b, to, result);
 }
 
-/// Rounds to the nearest, ties to even; f64 to bf16 by way of f32.
+/// f64 to f32, the last bit set where anything was rounded away: rounding that
+/// to a narrower format gives what rounding x at once would.
+Value roundToOdd(Real &f, Value x) {
+  Value t = arith::TruncFOp::create(f.b, f.type, x);
+  Value back = arith::ExtFOp::create(f.b, x.getType(), t);
+  Real wide(f.b, x.getType());
+  Value isBeyond = wide.gt(wide.abs(back), wide.abs(x));
+  Value bits = f.bits(t);
+  Value toZero = f.select(isBeyond, f.isub(bits, f.i(1)), bits);
+  Value isInexact = wide.cmp(Real::P::ONE, back, x);
+  return f.real(f.select(isInexact, f.ior(toZero, f.i(1)), bits));
+}
+
+/// Rounds to the nearest, ties to even, without library calls: f64 to half
+/// precision has no instruction.
 Value truncate(ImplicitLocOpBuilder &b, Value x, Type to) {
-  if (!getElementTypeOrSelf(to).isBF16())
+  bool isBrain = getElementTypeOrSelf(to).isBF16();
+  bool isWide = getElementTypeOrSelf(x.getType()).isF64();
+  if (!isBrain && !(isWide && getElementTypeOrSelf(to).isF16()))
     return arith::TruncFOp::create(b, to, x);
   Real f(b, Real(b, to).like(b.getF32Type()));
-  if (x.getType() != f.type)
-    x = arith::TruncFOp::create(b, f.type, x);
+  if (isWide)
+    x = roundToOdd(f, x);
+  if (!isBrain)
+    return arith::TruncFOp::create(b, to, x);
   Value bits = f.bits(x);
   Value odd = f.iand(f.shru(bits, f.i(16)), f.i(1));
   Value rounded = f.iadd(bits, f.iadd(odd, f.i(0x7fff)));
@@ -597,8 +615,9 @@ struct ExpandConversion : OpRewritePattern<Op> {
   LogicalResult matchAndRewrite(Op op,
                                 PatternRewriter &rewriter) const override {
     Type from = op.getIn().getType(), to = op.getType();
-    if (isa<TensorType>(to) || (!getElementTypeOrSelf(from).isBF16() &&
-                                !getElementTypeOrSelf(to).isBF16()))
+    Type source = getElementTypeOrSelf(from), result = getElementTypeOrSelf(to);
+    if (isa<TensorType>(to) || (!source.isBF16() && !result.isBF16() &&
+                                !(source.isF64() && result.isF16())))
       return failure();
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
     rewriter.replaceOp(op, convert(b, op.getIn(), to));
