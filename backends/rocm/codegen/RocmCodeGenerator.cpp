@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "backends/rocm/codegen/Link.h"
 #include "compiler/gpu/Generator.h"
+#include "compiler/target/MachineCode.h"
 
 #include "mlir/Conversion/GPUToROCDL/GPUToROCDLPass.h"
 #include "mlir/Dialect/LLVMIR/ROCDLDialect.h"
@@ -76,7 +76,8 @@ class RocmCodeGenerator final : public aicc::gpu::Generator {
     return records;
   }
 
-  aicc::gpu::Options options(const target::TargetRecord &record) const override {
+  aicc::gpu::Options
+  options(const target::TargetRecord &record) const override {
     aicc::gpu::Options options;
     options.subgroup = record.subgroup;
     options.sharedBytes = record.sharedBytes;
@@ -93,8 +94,8 @@ class RocmCodeGenerator final : public aicc::gpu::Generator {
                         b.getStringAttr(Twine(threads) + "," + Twine(threads)));
       function->setAttr(
           "rocdl.reqd_work_group_size",
-          b.getDenseI32ArrayAttr({int(workgroup[0]), int(workgroup[1]),
-                                  int(workgroup[2])}));
+          b.getDenseI32ArrayAttr(
+              {int(workgroup[0]), int(workgroup[1]), int(workgroup[2])}));
     };
     return options;
   }
@@ -127,10 +128,10 @@ class RocmCodeGenerator final : public aicc::gpu::Generator {
     llvm::TargetOptions options;
     options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
     return std::unique_ptr<llvm::TargetMachine>(
-        target ? target->createTargetMachine(
-                     triple, record.cpu, record.features, options,
-                     llvm::Reloc::PIC_, std::nullopt,
-                     llvm::CodeGenOptLevel::Default)
+        target ? target->createTargetMachine(triple, record.cpu,
+                                             record.features, options,
+                                             llvm::Reloc::PIC_, std::nullopt,
+                                             llvm::CodeGenOptLevel::Default)
                : nullptr);
   }
 
@@ -146,7 +147,7 @@ class RocmCodeGenerator final : public aicc::gpu::Generator {
     if (options.assembly) {
       std::unique_ptr<llvm::Module> copy = llvm::CloneModule(module);
       code.assembly = aicc::gpu::emitFile(*copy, machine,
-                                    llvm::CodeGenFileType::AssemblyFile);
+                                          llvm::CodeGenFileType::AssemblyFile);
     }
     code.object =
         aicc::gpu::emitFile(module, machine, llvm::CodeGenFileType::ObjectFile);
@@ -162,14 +163,14 @@ class RocmCodeGenerator final : public aicc::gpu::Generator {
                      std::string &out_error) const override {
     if (kernels.empty())
       return success();
-    std::vector<const std::string *> objects;
+    std::vector<llvm::StringRef> objects;
     for (const target::KernelCode *kernel : kernels)
-      objects.push_back(&kernel->object);
-    auto linked = backends::rocm::linkCodeObject(objects, out_error);
-    if (!linked)
+      objects.push_back(kernel->object);
+    target::ObjectFile linked{format().str(), record.chip, {}};
+    if (failed(target::linkSharedObject(objects, linked.bytes, out_error)))
       return failure();
     out_index.assign(kernels.size(), out_objects.size());
-    out_objects.push_back({format().str(), record.chip, std::move(*linked)});
+    out_objects.push_back(std::move(linked));
     return success();
   }
 };

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "backends/cpu/codegen/MachineCode.h"
+#include "compiler/target/MachineCode.h"
 
 #include "mlir/Target/LLVMIR/Export.h"
 
@@ -27,7 +27,7 @@ LLD_HAS_DRIVER(elf)
 
 using namespace mlir;
 
-namespace aicc::backends::cpu {
+namespace aicc::target {
 
 static void initializeTargets() {
   static std::once_flag once;
@@ -68,19 +68,17 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
       .run(module, modules);
 }
 
-LogicalResult emitMachineCode(ModuleOp module,
-                              const target::TargetRecord &record,
+LogicalResult emitMachineCode(ModuleOp module, const TargetRecord &record,
                               bool wantAssembly, std::string &object,
                               std::string &assembly, std::string &error) {
   initializeTargets();
   llvm::Triple triple(record.triple);
-  const llvm::Target *target =
-      llvm::TargetRegistry::lookupTarget(triple, error);
-  if (!target)
+  const llvm::Target *found = llvm::TargetRegistry::lookupTarget(triple, error);
+  if (!found)
     return failure();
   llvm::TargetOptions options;
   options.MCOptions.ABIName = triple.isRISCV64() ? "lp64d" : "";
-  std::unique_ptr<llvm::TargetMachine> machine(target->createTargetMachine(
+  std::unique_ptr<llvm::TargetMachine> machine(found->createTargetMachine(
       triple, record.cpu, record.features, options, llvm::Reloc::PIC_,
       std::nullopt, llvm::CodeGenOptLevel::Aggressive));
 
@@ -145,7 +143,7 @@ LogicalResult linkSharedObject(llvm::ArrayRef<llvm::StringRef> objects,
   std::vector<std::string> arguments = {"ld.lld",
                                         "-shared",
                                         "--build-id=none",
-                                        "--hash-style=gnu",
+                                        "--hash-style=both",
                                         "-z",
                                         "noexecstack",
                                         "--soname=kernels.so",
@@ -177,4 +175,4 @@ LogicalResult linkSharedObject(llvm::ArrayRef<llvm::StringRef> objects,
   return status;
 }
 
-} // namespace aicc::backends::cpu
+} // namespace aicc::target

@@ -5,19 +5,19 @@
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef AICC_BACKENDS_CPU_CODEGEN_MACHINECODE_H
-#define AICC_BACKENDS_CPU_CODEGEN_MACHINECODE_H
+#ifndef AICC_COMPILER_TARGET_MACHINECODE_H
+#define AICC_COMPILER_TARGET_MACHINECODE_H
 
 #include "compiler/target/CodeGenerator.h"
 
 #include "mlir/IR/BuiltinOps.h"
 
-namespace aicc::backends::cpu {
+namespace aicc::target {
 
 /// Optimises a module of the LLVM dialect and compiles it to a relocatable
 /// object (and to assembly text if `wantAssembly`). Any thread.
 mlir::LogicalResult emitMachineCode(mlir::ModuleOp module,
-                                    const target::TargetRecord &record,
+                                    const TargetRecord &record,
                                     bool wantAssembly, std::string &object,
                                     std::string &assembly, std::string &error);
 
@@ -25,6 +25,6 @@ mlir::LogicalResult emitMachineCode(mlir::ModuleOp module,
 mlir::LogicalResult linkSharedObject(llvm::ArrayRef<llvm::StringRef> objects,
                                      std::string &shared, std::string &error);
 
-} // namespace aicc::backends::cpu
+} // namespace aicc::target
 
-#endif // AICC_BACKENDS_CPU_CODEGEN_MACHINECODE_H
+#endif // AICC_COMPILER_TARGET_MACHINECODE_H
