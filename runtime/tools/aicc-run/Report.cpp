@@ -271,16 +271,17 @@ void aicc::run::printRun(const json &report, bool asJson) {
   if (report.contains("outputs"))
     printOutputs(report);
   if (report.contains("checks"))
-    for (const json &entry : report["checks"])
-      std::printf("%s %s: %s\n", entry["equal"].get<bool>() ? "ok  " : "FAIL",
-                  text(entry["name"]).c_str(),
-                  entry["equal"].get<bool>()
-                      ? ("largest difference " +
-                         dump(entry["largest_difference"]) + ", " +
-                         dump(entry["relative_to_largest"]) +
-                         " of the largest value")
-                            .c_str()
-                      : text(entry["reason"]).c_str());
+    for (const json &entry : report["checks"]) {
+      const std::string name = text(entry["name"]);
+      if (entry["equal"].get<bool>())
+        std::printf("ok   %s: largest difference %.3g, %.3g of the largest "
+                    "value\n",
+                    name.c_str(), number(entry, "largest_difference"),
+                    number(entry, "relative_to_largest"));
+      else
+        std::printf("FAIL %s: %s\n", name.c_str(),
+                    text(entry["reason"]).c_str());
+    }
   if (report.contains("saved"))
     std::printf("saved %zu outputs to %s\n", report["outputs"].size(),
                 text(report["saved"]).c_str());
