@@ -14,6 +14,7 @@
 #include <cstring>
 #include <dlfcn.h>
 #include <mutex>
+#include <utility>
 
 using namespace aicc;
 
@@ -50,15 +51,37 @@ Status aicc_device::allocate(uint64_t bytes, Memory &out, uint32_t kind) {
 
 namespace {
 
+// A driver and, once somebody asked for them, its devices: a vendor's library
+// takes time and memory, and a program for the cpu needs none of it.
+struct Entry {
+  std::unique_ptr<aicc_driver> table;
+  bool opened = false;
+  std::vector<aicc_device *> devices; // for good
+  std::string note;                   // why there are none
+};
+
 struct Registry {
   std::mutex mutex;
-  std::vector<aicc_device *> devices;
-  std::string notes;
+  std::vector<std::unique_ptr<Entry>> entries;
+  std::string notes; // of drivers that were not taken
 
-  void note(const std::string &line) { notes += line + "\n"; }
   Status add(const aicc_driver *table);
   Status load(const std::string &path);
+  void open(Entry &entry);
+  std::vector<aicc_device *> devices(std::string_view family = {});
 };
+
+// The names in a list, e.g. of an environment variable.
+std::vector<std::string> split(std::string_view text, char separator) {
+  std::vector<std::string> parts;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find(separator), text.size());
+    if (end)
+      parts.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return parts;
+}
 
 Status Registry::add(const aicc_driver *given) {
   if (!given)
@@ -85,31 +108,51 @@ Status Registry::add(const aicc_driver *given) {
       table->copy && table->fill;
   if (!complete)
     return Status(Code::unsupported, "driver lacks a required function");
+  auto entry = std::make_unique<Entry>();
+  entry->table = std::move(table);
+  entries.push_back(std::move(entry));
+  return {};
+}
+
+void Registry::open(Entry &entry) {
+  if (std::exchange(entry.opened, true))
+    return;
+  const aicc_driver &driver = *entry.table;
+  const std::string family = driver.family;
+  // Two drivers of one family count on.
+  size_t taken = 0;
+  for (const std::unique_ptr<Entry> &other : entries)
+    if (family == other->table->family)
+      taken += other->devices.size();
   uint32_t count = 0;
-  const std::string family = table->family;
-  if (int result = table->device_count(&count);
-      result != AICC_OK || count == 0) {
-    const char *reason = table->last_error();
-    note(family + ": " + (reason && *reason ? reason : "no device"));
-    return {};
+  if (driver.device_count(&count) != AICC_OK || count == 0) {
+    const char *reason = driver.last_error();
+    entry.note = family + ": " + (reason && *reason ? reason : "no device");
+    return;
   }
-  const aicc_driver *driver = table.release(); // with its devices, for good
-  const size_t taken =
-      size_t(std::count_if(devices.begin(), devices.end(), [&](auto *device) {
-        return family == device->driver->family;
-      }));
   for (uint32_t i = 0; i < count; ++i) {
     auto device = std::make_unique<aicc_device>();
-    device->driver = driver;
+    device->driver = &driver;
     device->name = family + ":" + std::to_string(taken + i);
-    if (driver->device_open(i, &device->handle) != AICC_OK) {
-      note(device->name + ": " + driver->last_error());
+    if (driver.device_open(i, &device->handle) != AICC_OK) {
+      entry.note = device->name + ": " + driver.last_error();
       continue;
     }
-    device->properties = driver->device_properties(device->handle);
-    devices.push_back(device.release());
+    device->properties = driver.device_properties(device->handle);
+    entry.devices.push_back(device.release());
   }
-  return {};
+}
+
+// Of one family, or of all.
+std::vector<aicc_device *> Registry::devices(std::string_view family) {
+  std::vector<aicc_device *> result;
+  for (const std::unique_ptr<Entry> &entry : entries) {
+    if (!family.empty() && family != entry->table->family)
+      continue;
+    open(*entry);
+    result.insert(result.end(), entry->devices.begin(), entry->devices.end());
+  }
+  return result;
 }
 
 Status Registry::load(const std::string &path) {
@@ -131,21 +174,21 @@ Status Registry::load(const std::string &path) {
 Registry &registry() {
   static Registry *instance = [] {
     auto *created = new Registry;
-    for (aicc_driver_function function : linkedDrivers())
-      if (Status status = created->add(function()); !status.ok())
-        created->note(status.message());
-    if (const char *paths = std::getenv("AICC_DRIVER_PATH")) {
-      std::string_view rest = paths;
-      while (!rest.empty()) {
-        const size_t end = std::min(rest.find(':'), rest.size());
-        const std::string path(rest.substr(0, end));
-        rest.remove_prefix(std::min(end + 1, rest.size()));
-        if (path.empty())
-          continue;
-        if (Status status = created->load(path); !status.ok())
-          created->note(status.message());
-      }
+    auto note = [created](Status status) {
+      if (!status.ok())
+        created->notes += status.message() + "\n";
+    };
+    const char *only = std::getenv("AICC_DRIVERS");
+    const std::vector<std::string> families = split(only ? only : "", ',');
+    for (aicc_driver_function function : linkedDrivers()) {
+      const aicc_driver *table = function();
+      if (!only || std::find(families.begin(), families.end(), table->family) !=
+                       families.end())
+        note(created->add(table));
     }
+    const char *paths = std::getenv("AICC_DRIVER_PATH");
+    for (const std::string &path : split(paths ? paths : "", ':'))
+      note(created->load(path));
     return created;
   }();
   return *instance;
@@ -156,33 +199,27 @@ Registry &registry() {
 std::vector<aicc_device *> aicc::device::all() {
   Registry &r = registry();
   std::lock_guard lock(r.mutex);
-  return r.devices;
+  return r.devices();
 }
 
 Status aicc::device::find(std::string_view name, aicc_device *&out) {
   Registry &r = registry();
   std::lock_guard lock(r.mutex);
-  std::string known;
-  for (aicc_device *device : r.devices) {
-    if (device->name == name || device->driver->family == name) {
+  const std::string_view family = name.substr(0, name.find(':'));
+  for (aicc_device *device : r.devices(family))
+    if (device->name == name || family == name) {
       out = device;
       return {};
     }
+  std::string known;
+  for (aicc_device *device : r.devices())
     known += (known.empty() ? "" : ", ") + device->name;
-  }
   std::string message = "device '" + std::string(name) +
                         "' doesn't exist; there is " +
                         (known.empty() ? "none" : known);
-  // What its driver had to say, if any.
-  const std::string family(name.substr(0, name.find(':')));
-  size_t at = 0;
-  while (at < r.notes.size()) {
-    const size_t end = r.notes.find('\n', at);
-    std::string line = r.notes.substr(at, end - at);
-    if (line.compare(0, family.size(), family) == 0)
-      message += " (" + line + ")";
-    at = end + 1;
-  }
+  for (const std::unique_ptr<Entry> &entry : r.entries)
+    if (family == entry->table->family && !entry->note.empty())
+      message += " (" + entry->note + ")";
   return Status(Code::notFound, message);
 }
 
@@ -201,5 +238,9 @@ Status aicc::device::addDriver(const aicc_driver *table) {
 std::string aicc::device::notes() {
   Registry &r = registry();
   std::lock_guard lock(r.mutex);
-  return r.notes;
+  std::string text = r.notes;
+  for (const std::unique_ptr<Entry> &entry : r.entries)
+    if (!entry->note.empty())
+      text += entry->note + "\n";
+  return text;
 }

@@ -51,7 +51,8 @@ private:
 
 namespace aicc::device {
 
-// All devices, found at the first call.
+// All devices, of all drivers. A driver looks for its devices when somebody
+// asks for one of its family, or for all.
 std::vector<aicc_device *> all();
 Status find(std::string_view name, aicc_device *&out);
 // Adds the devices of an outside driver.

@@ -127,7 +127,9 @@ typedef struct aicc_device_info {
   uint32_t compute_units;
 } aicc_device_info;
 
-/* Devices of all drivers; found once, at the first call. */
+/* Devices of all drivers. Vendors' libraries are loaded when a device of their
+ * family is asked for, or all devices are counted. The environment variable
+ * AICC_DRIVERS (families, separated by commas) excludes others. */
 AICC_API size_t aicc_device_count(void);
 /* NULL if `index` is out of range. */
 AICC_API aicc_device *aicc_device_at(size_t index);
