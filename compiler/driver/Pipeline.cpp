@@ -47,6 +47,36 @@ static LogicalResult runPasses(State &state, ModuleOp module,
 // import: a file becomes graph operators
 //===----------------------------------------------------------------------===//
 
+/// Element types that packages hold and kernels compute with.
+static bool isSupported(Type element) {
+  if (isa<Float16Type, BFloat16Type, Float32Type, Float64Type>(element))
+    return true;
+  auto integer = dyn_cast<IntegerType>(element);
+  return integer && llvm::is_contained({1u, 8u, 16u, 32u, 64u},
+                                       integer.getWidth());
+}
+
+/// Names the first value of each element type that nothing after this can
+/// handle, all of them at once.
+static LogicalResult checkTypes(State &state) {
+  llvm::DenseSet<Type> reported;
+  auto check = [&](Value value) {
+    auto type = dyn_cast<RankedTensorType>(value.getType());
+    if (type && !isSupported(type.getElementType()) &&
+        reported.insert(type.getElementType()).second)
+      emitError(value.getLoc()) << "has element type " << type.getElementType()
+                                << ", which is not supported";
+  };
+  state.model->walk([&](Block *block) {
+    for (Value arg : block->getArguments())
+      check(arg);
+    for (Operation &op : *block)
+      for (Value result : op.getResults())
+        check(result);
+  });
+  return success(reported.empty());
+}
+
 static LogicalResult import(State &state) {
   const Options &options = state.options;
   llvm::StringRef suffix = llvm::sys::path::extension(options.input);
@@ -56,13 +86,13 @@ static LogicalResult import(State &state) {
     if (!llvm::sys::fs::exists(options.input))
       return fail(state, options.input + ": no such file");
     state.model = parseSourceFile<ModuleOp>(options.input, &state.context);
-    return success(bool(state.model));
+    return success(state.model && succeeded(checkTypes(state)));
   }
   onnx::ImportOptions import;
   import.dimOverrides = options.dims;
   state.model =
       onnx::importModel(state.context, options.input, import, state.error);
-  return success(bool(state.model));
+  return success(state.model && succeeded(checkTypes(state)));
 }
 
 //===----------------------------------------------------------------------===//

@@ -401,8 +401,6 @@ ElementsAttr strided(RankedTensorType type, const ConstantData &data,
     return makeSplat(type, data.bytes);
   unsigned bytes = bytesOf(type.getElementType());
   AsmResourceBlob blob = allocate(type);
-  if (type.getNumElements() == 0)
-    return smallConstant(type, {});
   copyBox(type.getContext(), blob.getMutableData().data(),
           stridesOf(type.getShape()), data.bytes.data() + offset * bytes,
           strides, type.getShape(), bytes);
@@ -612,12 +610,14 @@ ElementsAttr evaluate(Operation *op, ArrayRef<ElementsAttr> attributes) {
   if (op->getNumResults() != 1 || !canEvaluate(op))
     return {};
   auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
-  if (!type || !type.hasStaticShape() || !bytesOf(type.getElementType()))
+  // Without elements there is nothing to evaluate, and no first element.
+  if (!type || !type.hasStaticShape() || !bytesOf(type.getElementType()) ||
+      type.getNumElements() == 0)
     return {};
   SmallVector<ConstantData> operands;
   for (ElementsAttr attribute : attributes) {
     auto data = dataOf(attribute);
-    if (!data)
+    if (!data || data->bytes.empty())
       return {};
     operands.push_back(std::move(*data));
   }
