@@ -63,8 +63,11 @@ fuzz() { # fuzz PROGRAM: from the seeds beside its source, in a corpus kept in t
   name=$(basename "$program")
   corpus=$BUILD/corpus/$name
   mkdir -p "$corpus"
-  seeds=$(find "$ROOT" -path "$ROOT/build*" -prune -o -type d -path "*/$name-seeds" -print | head -1)
-  (cd "$corpus" && "$program" -max_total_time=$fuzz_seconds -timeout=20 -rss_limit_mb=4096 -print_final_stats=0 \
+  seeds=$(find "$ROOT" -path "$ROOT/build*" -prune -o -type d -name "$name-seeds" -print | sed 1q)
+  if [ "$name" = fuzz_package ]; then
+    "$(dirname "$program")/aicc_make_test_package" no-kernels "$corpus/seed.aicc" cpu "$corpus/seed.header"
+  fi
+  (cd "$corpus" && "$program" -max_total_time=$fuzz_seconds -timeout=20 -rss_limit_mb=4096 -max_len=65536 \
     -verbosity=0 "$corpus" ${seeds:+"$seeds"})
 }
 
@@ -83,8 +86,8 @@ for preset in asan $([ $full = 1 ] && echo tsan); do
 done
 if has_preset fuzz; then
   stage "build of the fuzzers" build fuzz
-  for program in "$ROOT"/build-fuzz/bin/*fuzz*; do
-    [ -x "$program" ] && stage "$(basename "$program"), $fuzz_seconds s" fuzz "$program"
+  for program in "$ROOT"/build-fuzz/bin/fuzz_*; do
+    stage "$(basename "$program"), $fuzz_seconds s" fuzz "$program"
   done
 fi
 
