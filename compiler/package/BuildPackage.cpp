@@ -105,7 +105,8 @@ private:
 
 class PackageAssembler {
 public:
-  PackageAssembler(FileWriter &file, std::string &error) : file(file), error(error) {}
+  PackageAssembler(FileWriter &file, std::string &error)
+      : file(file), error(error) {}
 
   bool build(StringRef modelName, ArrayRef<VariantInput> variants) {
     package.version = formatVersion;
@@ -147,7 +148,8 @@ private:
       entry->type = typeOf(type.getElementType());
       entry->dims = exprs.add(graph::dimsOf(type));
       return entry->type != ElementType::invalid ||
-             fail("tensor " + entry->name + " has an element type that a "
+             fail("tensor " + entry->name +
+                  " has an element type that a "
                   "package can't hold");
     };
     Block &body = program.getBody().front();
@@ -159,6 +161,12 @@ private:
                                         body.getTerminator()->getOperands()))
       if (!port(package.outputs, name, value))
         return false;
+    if (auto limits =
+            program->getParentOp()->getAttrOfType<ArrayAttr>("graph.limits"))
+      for (auto limit : limits.getAsRange<AffineMapAttr>()) {
+        auto sides = exprs.add(llvm::to_vector(limit.getValue().getResults()));
+        package.limits.push_back(Limit(sides[0], sides[1]));
+      }
     return true;
   }
 
@@ -220,8 +228,8 @@ private:
       entry->object = input.objectOf[i];
       for (auto source : kernel.getSources().getAsRange<StringAttr>())
         entry->sources.push_back(source.getValue().str());
-      entry->buffers = kernel.getArgumentTypes().size() +
-                       kernel.getResultTypes().size();
+      entry->buffers =
+          kernel.getArgumentTypes().size() + kernel.getResultTypes().size();
       entry->outputs = kernel.getResultTypes().size();
       entry->scalars = kernel.getUsedSymbols().size();
       entry->workgroup.assign(code.workgroup.begin(), code.workgroup.end());

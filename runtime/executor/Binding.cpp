@@ -24,6 +24,47 @@ static std::string dimensionName(const program::Port &port, size_t index,
   return name + ": dimension " + std::to_string(dim);
 }
 
+// Values of the package's expressions 0 … last; `failed` where there is none.
+static void evaluatePackage(const Expressions &exprs,
+                            std::span<const int64_t> symbols, uint32_t last,
+                            std::vector<int64_t> &values,
+                            std::vector<bool> &failed) {
+  values.assign(exprs.size(), 0);
+  failed.assign(exprs.size(), false);
+  for (uint32_t i = 0; i <= last && i < exprs.size(); ++i) {
+    const Expressions::Node &node = exprs.nodes[i];
+    const bool leaf =
+        node.op() == ExprOp::constant || node.op() == ExprOp::symbol;
+    failed[i] = (!leaf && (failed[node.lhs()] || failed[node.rhs()])) ||
+                !exprs.evaluateNode(i, symbols, values.data());
+  }
+}
+
+// The conditions that the compiler could not prove.
+static Status checkLimits(const program::Package &package,
+                          std::span<const int64_t> symbols) {
+  if (package.limits.empty())
+    return {};
+  const Expressions &exprs = package.exprs;
+  std::vector<int64_t> values;
+  std::vector<bool> failed;
+  evaluatePackage(exprs, symbols, uint32_t(exprs.size()) - 1, values, failed);
+  for (const program::Limit &limit : package.limits) {
+    for (uint32_t side : {limit.lhs, limit.rhs})
+      if (failed[side])
+        return evaluationError(exprs, side, package.symbols);
+    if (values[limit.lhs] > values[limit.rhs])
+      return invalidArgument(
+          exprs.print(limit.lhs, package.symbols) + " is " +
+          std::to_string(values[limit.lhs]) + ", expected at most " +
+          (exprs.nodes[limit.rhs].op() == ExprOp::constant
+               ? std::to_string(values[limit.rhs])
+               : exprs.print(limit.rhs, package.symbols) + ", which is " +
+                     std::to_string(values[limit.rhs])));
+  }
+  return {};
+}
+
 Status
 aicc::executor::bindSymbols(const program::Package &package,
                             std::span<const std::span<const int64_t>> inputDims,
@@ -76,7 +117,7 @@ aicc::executor::bindSymbols(const program::Package &package,
                              std::to_string(expected[d]) + reason);
     }
   }
-  return {};
+  return checkLimits(package, outSymbols);
 }
 
 Status aicc::executor::portDims(const program::Package &package,
@@ -84,22 +125,15 @@ Status aicc::executor::portDims(const program::Package &package,
                                 std::span<const int64_t> symbols,
                                 std::vector<int64_t> &outDims) {
   const Expressions &exprs = package.exprs;
-  std::vector<int64_t> values(exprs.size());
-  // Up to the last one needed; nobody's mistake in another port matters here.
-  const uint32_t last =
-      port.dims.empty() ? 0
-                        : *std::max_element(port.dims.begin(), port.dims.end());
-  std::vector<bool> failed(exprs.size());
   outDims.clear();
   if (port.dims.empty())
     return {};
-  for (uint32_t i = 0; i <= last; ++i) {
-    const Expressions::Node &node = exprs.nodes[i];
-    const bool leaf =
-        node.op() == ExprOp::constant || node.op() == ExprOp::symbol;
-    failed[i] = (!leaf && (failed[node.lhs()] || failed[node.rhs()])) ||
-                !exprs.evaluateNode(i, symbols, values.data());
-  }
+  // Up to the last one needed; nobody's mistake in another port matters here.
+  std::vector<int64_t> values;
+  std::vector<bool> failed;
+  evaluatePackage(exprs, symbols,
+                  *std::max_element(port.dims.begin(), port.dims.end()), values,
+                  failed);
   for (uint32_t expr : port.dims) {
     if (failed[expr])
       return evaluationError(exprs, expr, package.symbols);

@@ -239,6 +239,19 @@ TEST_P(OnDevice, WrongArguments) {
   EXPECT_EQ(message({good}, {good}), "output 'y' shares memory with 'x'");
 }
 
+TEST_P(OnDevice, Limits) {
+  PackageBuilder b = model();
+  b.package.limits.push_back(
+      package::Limit(b.exprs.symbol(0), b.exprs.constant(4)));
+  create(std::move(b));
+  Tensor large;
+  newTensor({5, 8}, large);
+  aicc_tensor *inputs[] = {large}, *outputs[] = {nullptr};
+  EXPECT_EQ(aicc_session_run(session, inputs, 1, outputs, 1),
+            AICC_INVALID_ARGUMENT);
+  EXPECT_EQ(std::string(aicc_message()), "batch is 5, expected at most 4");
+}
+
 // y = 0; for i in 0 … steps-1: for j in 0 … i-1: y[k] += k + i * 2 + j
 TEST_P(OnDevice, Loops) {
   PackageBuilder b;

@@ -388,6 +388,8 @@ TEST(Reader, Meaning) {
        [](auto &p) {
          p.variants[0]->program[0]->op = package::Operation::loop;
        }},
+      {"a limit of expressions 0 and 99",
+       [](auto &p) { p.limits.push_back(package::Limit(0, 99)); }},
       {"two loops set symbol 1",
        [](auto &p) {
          p.symbol_count = 2;

@@ -266,6 +266,13 @@ Status Parser::parse(const package::Package &from) {
   AICC_RETURN_IF_ERROR(expressions(from.exprs(), out.exprs));
   AICC_RETURN_IF_ERROR(ports(from.inputs(), "input", out.inputs));
   AICC_RETURN_IF_ERROR(ports(from.outputs(), "output", out.outputs));
+  if (from.limits())
+    for (const package::Limit *limit : *from.limits()) {
+      if (limit->lhs() >= out.exprs.size() || limit->rhs() >= out.exprs.size())
+        return error("a limit of expressions ", limit->lhs(), " and ",
+                     limit->rhs(), ", but there are ", out.exprs.size());
+      out.limits.push_back({limit->lhs(), limit->rhs()});
+    }
   AICC_RETURN_IF_ERROR(symbolsAreKnown());
   AICC_RETURN_IF_ERROR(spend(from.weights()));
   for (unsigned i = 0; from.weights() && i < from.weights()->size(); ++i) {

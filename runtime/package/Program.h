@@ -40,6 +40,12 @@ struct Port {
   std::vector<uint32_t> dims; // expressions of the package
 };
 
+// lhs <= rhs, both expressions of the package.
+struct Limit {
+  uint32_t lhs = 0;
+  uint32_t rhs = 0;
+};
+
 struct Object {
   std::string format;
   std::string chip;
@@ -105,6 +111,7 @@ struct Package {
   Expressions exprs;
   std::vector<Port> inputs;
   std::vector<Port> outputs;
+  std::vector<Limit> limits;
   std::vector<Weight> weights;
   std::vector<Variant> variants;
 };
