@@ -13,6 +13,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Cache.h"
 #include "OpenCl.h"
 
 #include "aicc/driver.h"
@@ -185,6 +186,7 @@ struct aicc_driver_device {
   std::vector<std::string> featureNames;
   std::vector<const char *> features;
   aicc_device_properties properties{};
+  CacheKey cacheKey;       // of what modules are compiled for
   int64_t clockOffset = 0; // from the device's clock to the host's
   std::unique_ptr<Builders> builders = std::make_unique<Builders>();
 
@@ -219,6 +221,7 @@ struct aicc_driver_kernel {
 struct aicc_driver_module {
   aicc_driver_device *device;
   std::string name;
+  std::string spirv; // until it is built
   cl_program program = nullptr;
   std::mutex mutex;
   std::condition_variable built;
@@ -229,15 +232,64 @@ struct aicc_driver_module {
 
   void build();
   int wait();
+
+private:
+  bool load(const std::string &binary);
+  void save(const std::string &cacheName);
 };
+
+// What has been compiled before. A driver may refuse it.
+bool aicc_driver_module::load(const std::string &binary) {
+  const Library &cl = device->cl();
+  const size_t size = binary.size();
+  auto *data = reinterpret_cast<const unsigned char *>(binary.data());
+  cl_int status = 0, error = 0;
+  cl_program loaded = cl.clCreateProgramWithBinary(
+      device->context, 1, &device->found.device, &size, &data, &status, &error);
+  if (!error && !status &&
+      !cl.clBuildProgram(loaded, 1, &device->found.device,
+                         device->buildOptions.c_str(), nullptr, nullptr)) {
+    program = loaded;
+    return true;
+  }
+  if (loaded)
+    cl.clReleaseProgram(loaded);
+  return false;
+}
+
+void aicc_driver_module::save(const std::string &cacheName) {
+  const Library &cl = device->cl();
+  size_t size = 0;
+  if (cl.clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, sizeof size, &size,
+                          nullptr) ||
+      size == 0)
+    return;
+  std::string binary(size, '\0');
+  char *data = binary.data();
+  if (!cl.clGetProgramInfo(program, CL_PROGRAM_BINARIES, sizeof data, &data,
+                           nullptr))
+    writeCache(cacheName, binary);
+}
 
 void aicc_driver_module::build() {
   const Library &cl = device->cl();
   cl_device_id id = device->found.device;
-  const cl_int error = cl.clBuildProgram(
-      program, 1, &id, device->buildOptions.c_str(), nullptr, nullptr);
+  CacheKey key = device->cacheKey;
+  key.add(spirv.data(), spirv.size());
+  const std::string binary = readCache(key.name());
+  cl_int error = 0;
+  if (binary.empty() || !load(binary)) {
+    program = cl.clCreateProgramWithIL(device->context, spirv.data(),
+                                       spirv.size(), &error);
+    if (!error)
+      error = cl.clBuildProgram(program, 1, &id, device->buildOptions.c_str(),
+                                nullptr, nullptr);
+    if (!error)
+      save(key.name());
+  }
+  spirv = {};
   std::string log;
-  if (error) {
+  if (error && program) {
     size_t size = 0;
     cl.clGetProgramBuildInfo(program, id, CL_PROGRAM_BUILD_LOG, 0, nullptr,
                              &size);
@@ -311,6 +363,13 @@ void describe(aicc_driver_device &device) {
   if (number<cl_ulong>(f, CL_DEVICE_SINGLE_FP_CONFIG) &
       CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT)
     device.buildOptions = "-cl-fp32-correctly-rounded-divide-sqrt";
+
+  // The processor's runtime compiles for the instruction set that this names.
+  const char *arch = std::getenv("CL_CONFIG_CPU_TARGET_ARCH");
+  for (const std::string &part :
+       {device.name, device.version, device.buildOptions,
+        std::string(arch ? arch : ""), extensions})
+    device.cacheKey.add(part);
 
   static const char *const formats[] = {"spirv"};
   aicc_device_properties &p = device.properties;
@@ -508,14 +567,10 @@ int moduleLoad(aicc_driver_device *device, const void *object, size_t bytes,
     std::memcpy(&magic, object, sizeof magic);
   if (bytes < 20 || bytes % 4 || magic != 0x07230203)
     return fail(AICC_BAD_PACKAGE, "object '" + name + "' is no SPIR-V module");
-  cl_int error = 0;
   auto module = std::make_unique<aicc_driver_module>();
   module->device = device;
   module->name = name;
-  module->program = device->cl().clCreateProgramWithIL(device->context, object,
-                                                       bytes, &error);
-  if (error)
-    return failed(error, "loading object '" + name + "'");
+  module->spirv.assign(static_cast<const char *>(object), bytes);
   device->builders->add(module.get());
   *out = module.release();
   return AICC_OK;
@@ -531,7 +586,8 @@ void moduleUnload(aicc_driver_module *module) {
   const Library &cl = module->device->cl();
   for (auto &[name, kernel] : module->kernels)
     cl.clReleaseKernel(kernel->handle);
-  cl.clReleaseProgram(module->program);
+  if (module->program)
+    cl.clReleaseProgram(module->program);
   delete module;
 }
 

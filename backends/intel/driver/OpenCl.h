@@ -45,6 +45,8 @@ enum : cl_uint {
   CL_DEVICE_SUB_GROUP_SIZES = 0x4108,
   CL_DEVICE_SHARED_SYSTEM_MEM = 0x4193,
   CL_QUEUE_PROPERTIES = 0x1093,
+  CL_PROGRAM_BINARY_SIZES = 0x1165,
+  CL_PROGRAM_BINARIES = 0x1166,
   CL_PROGRAM_BUILD_LOG = 0x1183,
   CL_EVENT_STATUS = 0x11D3,
   CL_PROFILING_START = 0x1282,
@@ -85,6 +87,11 @@ enum : cl_int {
   X(cl_int, clReleaseCommandQueue, (cl_command_queue))                         \
   X(cl_program, clCreateProgramWithIL,                                         \
     (cl_context, const void *, size_t, cl_int *))                              \
+  X(cl_program, clCreateProgramWithBinary,                                     \
+    (cl_context, cl_uint, const cl_device_id *, const size_t *,                \
+     const unsigned char **, cl_int *, cl_int *))                              \
+  X(cl_int, clGetProgramInfo,                                                  \
+    (cl_program, cl_uint, size_t, void *, size_t *))                           \
   X(cl_int, clBuildProgram,                                                    \
     (cl_program, cl_uint, const cl_device_id *, const char *,                  \
      void (*)(cl_program, void *), void *))                                    \
