@@ -168,7 +168,9 @@ struct LowerToGpuPass : PassWrapper<LowerToGpuPass, OperationPass<ModuleOp>> {
       Lowered lowered;
       if (failed(aicc::gpu::lowerKernel(kernel, options, lowered)))
         return signalPassFailure();
-      lowered.function->setAttr("grid", AffineMapAttr::get(lowered.grid));
+      std::string grid; // as text: maps are printed under other names
+      llvm::raw_string_ostream(grid) << lowered.grid;
+      lowered.function->setAttr("grid", b.getStringAttr(grid));
       lowered.function->setAttr(
           "workgroup", b.getDenseI32ArrayAttr({int(lowered.workgroup[0]),
                                                int(lowered.workgroup[1]),

@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "compiler/gpu/Gpu.h"
 #include "compiler/lowering/Lowering.h"
 #include "compiler/scheduling/Schedule.h"
 #include "compiler/target/Registry.h"
@@ -30,6 +31,7 @@ int main(int argc, char **argv) {
   mlir::registerTransformsPasses();
   aicc::transforms::registerPasses();
   aicc::scheduling::registerPasses();
+  aicc::gpu::registerGpuPasses();
   mlir::registerPass(aicc::lowering::createLowerKernelsPass);
   mlir::registerPass(aicc::lowering::createExpandMathematicsPass);
   return mlir::asMainReturnCode(

@@ -33,8 +33,8 @@ struct Chip {
   unsigned sharedBytes;
 };
 constexpr Chip chips[] = {
-    {"sm_80", "+ptx70", 163 * 1024}, {"sm_86", "+ptx71", 99 * 1024},
-    {"sm_89", "+ptx78", 99 * 1024},  {"sm_90", "+ptx80", 227 * 1024},
+    {"sm_80", "+ptx70", 163 * 1024},  {"sm_86", "+ptx71", 99 * 1024},
+    {"sm_89", "+ptx78", 99 * 1024},   {"sm_90", "+ptx80", 227 * 1024},
     {"sm_100", "+ptx86", 227 * 1024}, {"sm_120", "+ptx87", 99 * 1024}};
 
 class CudaCodeGenerator final : public aicc::gpu::Generator {
@@ -68,7 +68,8 @@ class CudaCodeGenerator final : public aicc::gpu::Generator {
     return records;
   }
 
-  aicc::gpu::Options options(const target::TargetRecord &record) const override {
+  aicc::gpu::Options
+  options(const target::TargetRecord &record) const override {
     aicc::gpu::Options options;
     options.subgroup = record.subgroup;
     options.finish = [](LLVM::LLVMFuncOp function,
@@ -78,8 +79,8 @@ class CudaCodeGenerator final : public aicc::gpu::Generator {
                         b.getUnitAttr());
       function->setAttr(
           NVVM::NVVMDialect::getReqntidAttrName(),
-          b.getDenseI32ArrayAttr({int(workgroup[0]), int(workgroup[1]),
-                                  int(workgroup[2])}));
+          b.getDenseI32ArrayAttr(
+              {int(workgroup[0]), int(workgroup[1]), int(workgroup[2])}));
       function.setArgAttr(0, NVVM::NVVMDialect::getGridConstantAttrName(),
                           b.getUnitAttr());
     };
@@ -110,18 +111,17 @@ class CudaCodeGenerator final : public aicc::gpu::Generator {
     llvm::TargetOptions options;
     options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
     return std::unique_ptr<llvm::TargetMachine>(
-        target ? target->createTargetMachine(triple, record.cpu,
-                                             record.features, options,
-                                             std::nullopt, std::nullopt,
-                                             llvm::CodeGenOptLevel::Default)
+        target ? target->createTargetMachine(
+                     triple, record.cpu, record.features, options, std::nullopt,
+                     std::nullopt, llvm::CodeGenOptLevel::Default)
                : nullptr);
   }
 
   bool emit(llvm::Module &module, llvm::TargetMachine &machine,
             const target::TargetRecord &, const target::CodeOptions &options,
             target::KernelCode &code, std::string &error) const override {
-    code.object =
-        aicc::gpu::emitFile(module, machine, llvm::CodeGenFileType::AssemblyFile);
+    code.object = aicc::gpu::emitFile(module, machine,
+                                      llvm::CodeGenFileType::AssemblyFile);
     if (options.assembly)
       code.assembly = code.object;
     error = "the PTX printer failed";

@@ -49,9 +49,8 @@ static void writeAll(int file, const char *data, size_t size) {
 }
 
 /// What the child does. It shares nothing but the pipe, and never returns.
-[[noreturn]] static void child(llvm::Module &module,
-                               llvm::TargetMachine &machine, bool text,
-                               int file) {
+[[noreturn]] static void
+child(llvm::Module &module, llvm::TargetMachine &machine, bool text, int file) {
   for (int number : {SIGSEGV, SIGABRT, SIGBUS, SIGILL, SIGFPE})
     signal(number, SIG_DFL);
   llvm::install_fatal_error_handler(
@@ -119,9 +118,9 @@ static Outcome emitInChild(llvm::Module &module, llvm::TargetMachine &machine,
     while (waitpid(process, &status, 0) < 0 && errno == EINTR)
       ;
     char kind = outcome.bytes.empty() ? '\0' : outcome.bytes.front();
-    outcome.ending = !closed                                    ? Ending::late
+    outcome.ending = !closed                                     ? Ending::late
                      : !WIFEXITED(status) || WEXITSTATUS(status) ? Ending::died
-                     : kind == 'S'                              ? Ending::done
+                     : kind == 'S'                               ? Ending::done
                      : kind == 'E' ? Ending::refused
                                    : Ending::died;
     if (!outcome.bytes.empty())

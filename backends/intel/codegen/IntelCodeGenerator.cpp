@@ -56,7 +56,8 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
     return records;
   }
 
-  aicc::gpu::Options options(const target::TargetRecord &record) const override {
+  aicc::gpu::Options
+  options(const target::TargetRecord &record) const override {
     aicc::gpu::Options options;
     options.subgroup = record.subgroup;
     options.sharedBytes = record.sharedBytes;
@@ -72,8 +73,8 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
       function.setCConv(LLVM::CConv::SPIR_KERNEL);
       function->setAttr(
           "reqd_work_group_size",
-          b.getDenseI32ArrayAttr({int(workgroup[0]), int(workgroup[1]),
-                                  int(workgroup[2])}));
+          b.getDenseI32ArrayAttr(
+              {int(workgroup[0]), int(workgroup[1]), int(workgroup[2])}));
       function->setAttr("intel_reqd_sub_group_size",
                         b.getI32IntegerAttr(subgroup));
     };
@@ -106,9 +107,8 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
     const llvm::Target *target =
         llvm::TargetRegistry::lookupTarget(triple, error);
     return std::unique_ptr<llvm::TargetMachine>(
-        target ? target->createTargetMachine(triple, "", "",
-                                             llvm::TargetOptions(),
-                                             std::nullopt)
+        target ? target->createTargetMachine(
+                     triple, "", "", llvm::TargetOptions(), std::nullopt)
                : nullptr);
   }
 

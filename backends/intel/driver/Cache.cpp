@@ -124,9 +124,9 @@ void aicc::intel::writeCache(const std::string &name,
   bool written = file != nullptr;
   if (file) {
     const Header header = headerOf(content);
-    written = std::fwrite(&header, sizeof header, 1, file) == 1 &&
-              std::fwrite(content.data(), 1, content.size(), file) ==
-                  content.size();
+    written =
+        std::fwrite(&header, sizeof header, 1, file) == 1 &&
+        std::fwrite(content.data(), 1, content.size(), file) == content.size();
     written &= std::fclose(file) == 0;
   } else {
     close(descriptor);

@@ -126,11 +126,12 @@ const Devices &devices() {
     }
     if (result.error.empty() && result.list.empty())
       result.error = "no OpenCL device of Intel that takes SPIR-V";
-    std::stable_sort(result.list.begin(), result.list.end(),
-                     [](const Found &a, const Found &b) {
-                       return (a.type & CL_DEVICE_TYPE_GPU) >
-                              (b.type & CL_DEVICE_TYPE_GPU);
-                     });
+    std::vector<Found> found;
+    for (const bool gpu : {true, false})
+      for (const Found &f : result.list)
+        if (bool(f.type & CL_DEVICE_TYPE_GPU) == gpu)
+          found.push_back(f);
+    result.list = std::move(found);
     return result;
   }();
   return all;
@@ -635,8 +636,8 @@ int launch(aicc_driver_stream *stream, const aicc_launch *launch) {
   cl_int error = 0;
   {
     std::lock_guard lock(kernel->mutex);
-    error = cl.clSetKernelArg(kernel->handle, 0, launch->args_bytes,
-                              launch->args);
+    error =
+        cl.clSetKernelArg(kernel->handle, 0, launch->args_bytes, launch->args);
     if (!error)
       error = cl.clEnqueueNDRangeKernel(stream->queue, kernel->handle, 3,
                                         nullptr, global, local, 0, nullptr,

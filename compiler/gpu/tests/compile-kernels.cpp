@@ -80,9 +80,8 @@ static LogicalResult compileKernel(const target::CodeGenerator &generator,
       {"entry", code.entry},
       {"file", name + "." + objects[0].format},
       {"grid", std::move(grid)},
-      {"workgroup",
-       llvm::json::Array{code.workgroup[0], code.workgroup[1],
-                         code.workgroup[2]}},
+      {"workgroup", llvm::json::Array{code.workgroup[0], code.workgroup[1],
+                                      code.workgroup[2]}},
       {"subgroup", code.subgroup},
       {"scalars", std::move(scalars)}};
   std::string text;
@@ -119,8 +118,7 @@ int main(int argc, char **argv) {
     llvm::errs() << error << "\n";
     return 1;
   }
-  OwningOpRef<ModuleOp> module =
-      parseSourceFile<ModuleOp>(argv[1], &context);
+  OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(argv[1], &context);
   if (!module)
     return 1;
   if (llvm::sys::fs::create_directories(argv[3]))

@@ -1,0 +1,48 @@
+// RUN: aicc-opt %s --aicc-lower-to-gpu=subgroup=32 | FileCheck %s
+
+// Long rows: a workgroup each; partial sums meet by shuffles and in shared
+// memory, and the result's loop sees the sum as a scalar.
+// CHECK-LABEL: gpu.module @centre_module
+// CHECK: llvm.mlir.global internal @centre_partial0() {addr_space = 3 : i32
+// CHECK: llvm.func @centre
+// CHECK-SAME: grid = "() -> (10, 1, 1)"
+// CHECK: %[[PART:.*]] = scf.for {{.*}} iter_args
+// CHECK: gpu.shuffle xor %[[PART]],
+// CHECK: gpu.barrier
+// CHECK: scf.for
+// CHECK: arith.subf
+// CHECK: llvm.store
+exec.kernel @centre(%x: tensor<10x5000xf32>) -> (tensor<10x5000xf32>) {
+  %e = tensor.empty() : tensor<10x5000xf32>
+  %z = arith.constant dense<0.0> : tensor<10xf32>
+  %s = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>], iterator_types = ["parallel", "reduction"]} ins(%x : tensor<10x5000xf32>) outs(%z : tensor<10xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %a = arith.addf %o, %i : f32
+    linalg.yield %a : f32
+  } -> tensor<10xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%x, %s : tensor<10x5000xf32>, tensor<10xf32>) outs(%e : tensor<10x5000xf32>) {
+  ^bb0(%i: f32, %j: f32, %o: f32):
+    %d = arith.subf %i, %j : f32
+    linalg.yield %d : f32
+  } -> tensor<10x5000xf32>
+  exec.return %0 : tensor<10x5000xf32>
+}
+
+// Short rows: a thread each, without any exchange.
+// CHECK-LABEL: llvm.func @pool
+// CHECK-SAME: grid = "() -> (2, 1, 1)"
+// CHECK-NOT: gpu.shuffle
+// CHECK-NOT: gpu.barrier
+// CHECK: scf.for
+// CHECK: scf.for
+// CHECK: llvm.store
+exec.kernel @pool(%x: tensor<16x16x8xf32>) -> (tensor<8x8x8xf32>) {
+  %n = arith.constant dense<0xFF800000> : tensor<8x8x8xf32>
+  %w = tensor.empty() : tensor<2x2xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(d0, d1, d2, d3, d4) -> (d0 * 2 + d3, d1 * 2 + d4, d2)>, affine_map<(d0, d1, d2, d3, d4) -> (d3, d4)>, affine_map<(d0, d1, d2, d3, d4) -> (d0, d1, d2)>], iterator_types = ["parallel", "parallel", "parallel", "reduction", "reduction"]} ins(%x, %w : tensor<16x16x8xf32>, tensor<2x2xf32>) outs(%n : tensor<8x8x8xf32>) {
+  ^bb0(%i: f32, %j: f32, %o: f32):
+    %m = arith.maximumf %o, %i : f32
+    linalg.yield %m : f32
+  } -> tensor<8x8x8xf32>
+  exec.return %0 : tensor<8x8x8xf32>
+}
