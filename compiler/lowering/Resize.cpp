@@ -67,7 +67,8 @@ Value Sampler::coordinate(Value at, double scale, Value from, Value to) {
   if (kind == "asymmetric")
     return div(x, f(scale));
   if (kind == "align_corners") {
-    Value last = toFloat(addIndex(b, to, -1));
+    // The exact size, which the result's is the floor of.
+    Value last = sub(mul(toFloat(from), f(scale)), f(1));
     Value moved = div(mul(x, toFloat(addIndex(b, from, -1))),
                       arith::SelectOp::create(b, isOne, f(1), last));
     return arith::SelectOp::create(b, isOne, f(0), moved);

@@ -9,6 +9,8 @@
 
 #include "mlir/IR/Value.h"
 #include "llvm/Support/MathExtras.h"
+
+#include <limits>
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
@@ -80,7 +82,8 @@ static void addProduct(SmallVectorImpl<Product> &sum, Product product) {
   llvm::sort(product.first, lessExpr);
   for (Product &have : sum)
     if (have.first == product.first) {
-      have.second += product.second;
+      if (llvm::AddOverflow(have.second, product.second, have.second))
+        have.second = std::numeric_limits<int64_t>::max();
       return;
     }
   sum.push_back(std::move(product));
@@ -106,7 +109,9 @@ static SmallVector<Product> expand(AffineExpr expr) {
       for (Product &b : rhs) {
         Product p = a;
         p.first.append(b.first);
-        p.second *= b.second;
+        // Beyond 64 bits no size is valid, whatever it is exactly.
+        if (llvm::MulOverflow(p.second, b.second, p.second))
+          p.second = std::numeric_limits<int64_t>::max();
         addProduct(sum, p);
       }
     return sum;

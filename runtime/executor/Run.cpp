@@ -86,11 +86,15 @@ static Status setScratch(aicc_launch &launch, int64_t value, const Step &step) {
 
 Status RunState::adopt(std::shared_ptr<const Binding> binding) {
   bound.reset(); // what follows may leave a mixture behind
-  if (binding->arenaBytes > arenaBytes) {
+  if (!arena || binding->arenaBytes > arenaBytes) {
     arena.reset();
     arenaBytes = 0;
+    // What has no elements lies at the end, and kernels may read an element of
+    // it that they don't use.
     AICC_RETURN_IF_ERROR(
-        loaded.device->allocate(binding->arenaBytes, arena).in("temporaries"));
+        loaded.device
+            ->allocate(binding->arenaBytes + package::bufferAlignment, arena)
+            .in("temporaries"));
     arenaBytes = binding->arenaBytes;
   }
   const program::Variant &variant = *loaded.variant;
@@ -136,6 +140,10 @@ void RunState::point(Port &port, void *address) {
 Status RunState::set(Port &port, aicc_tensor &tensor, uint64_t bytes) {
   port.bytes = bytes;
   port.host = nullptr;
+  if (bytes == 0) {
+    point(port, static_cast<char *>(arena.get()) + arenaBytes);
+    return {};
+  }
   if (tensor.device == loaded.device ||
       (!tensor.device && loaded.device->flag(AICC_DEVICE_HOST_POINTERS))) {
     point(port, tensor.data);
