@@ -3,7 +3,7 @@
 #
 # Licensed under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""support.py [--readme] [--check]
+"""support.py [--readme]
 
 Reads build/reports (written by tests/ops and tests/models) and writes
 docs/generated/support.md: every ONNX operator with how many of its conformance
@@ -44,7 +44,10 @@ def operators():
                 continue
             if row["expanded"] == "1":
                 continue
-            operator = row["ops_with_effective_since_version"].split(",")[0].rsplit("-", 1)[0]
+            # Operators of the node's subgraphs are listed too: the case is named after the node's own.
+            names = [name.rsplit("-", 1)[0] for name in row["ops_with_effective_since_version"].split(",")]
+            case = row["path"].replace("_", "").lower()
+            operator = max(names, key=lambda name: len(name) if name.split("::")[-1].lower() in case else 0)
             for device in DEVICES:
                 if row["path"] in reports[device]:
                     count = table[operator][device]
