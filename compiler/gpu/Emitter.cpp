@@ -136,6 +136,8 @@ Type aicc::gpu::storageType(Type element) {
     return IntegerType::get(element.getContext(), 64);
   if (auto integer = dyn_cast<IntegerType>(element))
     return IntegerType::get(element.getContext(), integer.getWidth());
+  if (element.isBF16()) // not all vendors have the type
+    return IntegerType::get(element.getContext(), 16);
   return element;
 }
 
@@ -202,6 +204,8 @@ static Value fromStorage(OpBuilder &b, Location loc, Value value,
   }
   if (element.isIndex())
     return arith::IndexCastOp::create(b, loc, element, value);
+  if (element.isBF16())
+    return arith::BitcastOp::create(b, loc, element, value);
   return value;
 }
 
@@ -210,6 +214,8 @@ static Value toStorage(OpBuilder &b, Location loc, Value value) {
     return arith::ExtUIOp::create(b, loc, b.getI8Type(), value);
   if (value.getType().isIndex())
     return arith::IndexCastOp::create(b, loc, b.getI64Type(), value);
+  if (value.getType().isBF16())
+    return arith::BitcastOp::create(b, loc, b.getI16Type(), value);
   return value;
 }
 
@@ -234,6 +240,8 @@ static DenseElementsAttr storedElements(DenseElementsAttr elements) {
   Type element = elements.getElementType();
   auto flat = RankedTensorType::get({elements.getNumElements()}, element);
   elements = elements.reshape(flat);
+  if (element.isBF16())
+    return elements.bitcast(storageType(element));
   if (!element.isInteger(1))
     return elements;
   SmallVector<int8_t> bytes;
@@ -370,7 +378,8 @@ Value Emitter::evaluate(Point &point, Value inBody) {
                     : remembered(math::FmaOp::create(b, loc, x, y, z));
     }
   }
-  if (op->getNumRegions() || op->getNumResults() != 1 || !isPure(op)) {
+  if (op->getNumRegions() || op->getNumResults() != 1 ||
+      !isMemoryEffectFree(op)) {
     error() << "operation " << op->getName()
             << " in a generic's body, expected scalar arithmetic";
     return nullptr;

@@ -54,7 +54,7 @@ LogicalResult Generator::compile(exec::KernelOp kernel,
            << "this build of LLVM has no target for " << record.name();
   llvm::LLVMContext context;
   std::unique_ptr<llvm::Module> ir =
-      translateModule(lowered.module, context, *machine);
+      translateModule(lowered.module, context, *machine, passesLeftOut());
   std::string error = "no LLVM IR was made";
   code.entry = lowered.function.getName().str();
   if (!ir || !emit(*ir, *machine, record, codeOptions, code, error))

@@ -46,6 +46,8 @@ protected:
   /// From arith, cf, vector, llvm and gpu to the llvm dialect.
   virtual void addConversion(mlir::OpPassManager &passes,
                              const target::TargetRecord &record) const = 0;
+  /// LLVM passes that the back end can't bear.
+  virtual llvm::ArrayRef<llvm::StringRef> passesLeftOut() const { return {}; }
   virtual std::unique_ptr<llvm::TargetMachine>
   createMachine(const target::TargetRecord &record,
                 const Lowered &lowered) const = 0;

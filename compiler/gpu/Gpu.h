@@ -79,10 +79,12 @@ mlir::LogicalResult lowerKernel(exec::KernelOp kernel, const Options &options,
 /// of `gpu` operations: leaves arith, cf, vector, llvm and gpu.
 mlir::LogicalResult prepareModule(mlir::gpu::GPUModuleOp module);
 
-/// LLVM IR for `machine` out of a module of the llvm dialect, optimised.
-std::unique_ptr<llvm::Module> translateModule(mlir::gpu::GPUModuleOp module,
-                                              llvm::LLVMContext &context,
-                                              llvm::TargetMachine &machine);
+/// LLVM IR for `machine` out of a module of the llvm dialect, optimised;
+/// `without` names classes of passes that are left out.
+std::unique_ptr<llvm::Module>
+translateModule(mlir::gpu::GPUModuleOp module, llvm::LLVMContext &context,
+                llvm::TargetMachine &machine,
+                llvm::ArrayRef<llvm::StringRef> without = {});
 
 /// The object file or assembly of an optimised module.
 std::string emitFile(llvm::Module &module, llvm::TargetMachine &machine,

@@ -90,12 +90,14 @@ LogicalResult aicc::gpu::lowerKernel(exec::KernelOp kernel,
 }
 
 namespace {
-/// Divisions of integers that round up or down, which have no instruction.
+/// What has no instruction: divisions of integers that round up or down,
+/// conversions from and to bf16.
 struct ExpandPass : PassWrapper<ExpandPass, OperationPass<>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(ExpandPass)
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     arith::populateArithExpandOpsPatterns(patterns);
+    arith::populateExpandBFloat16Patterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

@@ -9,15 +9,15 @@
 
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/PassInstrumentation.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace aicc;
 
-std::unique_ptr<llvm::Module>
-aicc::gpu::translateModule(mlir::gpu::GPUModuleOp module,
-                           llvm::LLVMContext &context,
-                           llvm::TargetMachine &machine) {
+std::unique_ptr<llvm::Module> aicc::gpu::translateModule(
+    mlir::gpu::GPUModuleOp module, llvm::LLVMContext &context,
+    llvm::TargetMachine &machine, llvm::ArrayRef<llvm::StringRef> without) {
   std::unique_ptr<llvm::Module> ir =
       mlir::translateModuleToLLVMIR(module, context, module.getName());
   if (!ir)
@@ -28,7 +28,13 @@ aicc::gpu::translateModule(mlir::gpu::GPUModuleOp module,
   llvm::FunctionAnalysisManager functions;
   llvm::CGSCCAnalysisManager graphs;
   llvm::ModuleAnalysisManager modules;
-  llvm::PassBuilder builder(&machine);
+  llvm::PassInstrumentationCallbacks callbacks;
+  callbacks.registerShouldRunOptionalPassCallback(
+      [&](llvm::StringRef pass, llvm::Any) {
+        return !llvm::is_contained(without, pass);
+      });
+  llvm::PassBuilder builder(&machine, llvm::PipelineTuningOptions(),
+                            std::nullopt, &callbacks);
   builder.registerModuleAnalyses(modules);
   builder.registerCGSCCAnalyses(graphs);
   builder.registerFunctionAnalyses(functions);

@@ -90,6 +90,14 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
     passes.addPass(createConvertGpuOpsToLLVMSPVOps(options));
   }
 
+  /// It makes divisions 16 bits wide where the numbers are small; the SPIR-V
+  /// back end then drops truncations to 16 bits (invalid operand sizes).
+  llvm::ArrayRef<llvm::StringRef> passesLeftOut() const override {
+    static constexpr llvm::StringRef names[] = {
+        "CorrelatedValuePropagationPass"};
+    return names;
+  }
+
   std::unique_ptr<llvm::TargetMachine>
   createMachine(const target::TargetRecord &record,
                 const aicc::gpu::Lowered &lowered) const override {

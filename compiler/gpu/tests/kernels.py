@@ -383,6 +383,83 @@ def max_pool():
     return Kernel(kernel("max_pool", [("x", tx)], [tr], body, ["%0"]), make)
 
 
+def pool_padded():
+    """A large window with a division of small numbers in its loop."""
+    tx, tr = "tensor<50x40xf32>", "tensor<8x10xf32>"
+    body = fill("%z", tr, "0xFF800000") + fill_empty("%w", "tensor<30x20xf32>")
+    body += generic("%0", 4, "pprr", [("%w", "tensor<30x20xf32>", "d2, d3")],
+                    ("%z", tr), f"""      %a = linalg.index 0 : index
+      %b = linalg.index 1 : index
+      %c = linalg.index 2 : index
+      %d = linalg.index 3 : index
+      %k3 = arith.constant 3 : index
+      %k0 = arith.constant 0 : index
+      %k49 = arith.constant 49 : index
+      %k39 = arith.constant 39 : index
+      %p = arith.muli %a, %k3 : index
+      %q = arith.addi %p, %c : index
+      %r = arith.subi %q, %k3 : index
+      %s = arith.maxsi %r, %k0 : index
+      %t = arith.minui %s, %k49 : index
+      %u = arith.addi %b, %d : index
+      %v = arith.minui %u, %k39 : index
+      %x = tensor.extract %x[%t, %v] : {tx}
+      %in = arith.cmpi ule, %r, %k49 : index
+      %lowest = arith.constant 0xFF800000 : f32
+      %y = arith.select %in, %x, %lowest : f32
+      %m = arith.maximumf %o0, %y : f32
+      linalg.yield %m : f32""".replace("%x = tensor", "%e = tensor").replace(
+                        "%in, %x", "%in, %e"), "d0, d1")
+
+    def make(rng, _):
+        x = rng.standard_normal((50, 40), np.float32)
+        p = np.pad(x, ((3, 4), (0, 0)), constant_values=-np.inf)
+        return [x], [np.array([[p[3 * a:3 * a + 30, b:b + 20].max()
+                                for b in range(10)] for a in range(8)],
+                              np.float32)]
+    return Kernel(kernel("pool_padded", [("x", tx)], [tr], body, ["%0"]), make)
+
+
+def bfloat16():
+    """bf16 as its bits: into f32, halved, and back."""
+    ti = "tensor<500xi16>"
+    body = fill_empty("%e", ti) + generic(
+        "%0", 1, "p", [("%x", ti, "d0")], ("%e", ti),
+        "      %b = arith.bitcast %i0 : i16 to bf16\n"
+        "      %f = arith.extf %b : bf16 to f32\n"
+        "      %c = arith.constant 0.3 : f32\n"
+        "      %p = arith.mulf %f, %c : f32\n"
+        "      %t = arith.truncf %p : f32 to bf16\n"
+        "      %r = arith.bitcast %t : bf16 to i16\n"
+        "      linalg.yield %r : i16", "d0")
+
+    def make(rng, _):
+        x = (rng.standard_normal(500).astype(np.float32).view(np.int32)
+             >> 16).astype(np.int16)
+        f = (x.astype(np.int32) << 16).view(np.float32) * np.float32(0.3)
+        i = f.view(np.uint32).astype(np.uint64)
+        r = ((i + 0x7FFF + ((i >> 16) & 1)) >> 16).astype(np.uint16)
+        return [x], [r.view(np.int16)]
+    return Kernel(kernel("bfloat16", [("x", ti)], [ti], body, ["%0"]), make)
+
+
+def division():
+    t = "tensor<300xi32>"
+    body = fill_empty("%e", t) + generic(
+        "%0", 1, "p", [("%x", t, "d0"), ("%y", t, "d0")], ("%e", t),
+        "      %q = arith.divsi %i0, %i1 : i32\n"
+        "      %r = arith.floordivsi %i0, %i1 : i32\n"
+        "      %s = arith.subi %q, %r : i32\n"
+        "      linalg.yield %s : i32", "d0")
+
+    def make(rng, _):
+        x = rng.integers(-100, 100, 300).astype(np.int32)
+        y = rng.integers(1, 9, 300).astype(np.int32)
+        return [x, y], [np.trunc(x / y).astype(np.int32) - x // y]
+    return Kernel(kernel("division", [("x", t), ("y", t)], [t], body, ["%0"]),
+                  make)
+
+
 def softmax(name, rows, columns):
     t, r = f"tensor<{rows}x{columns}xf32>", f"tensor<{rows}xf32>"
     body = fill("%n", r, "0xFF800000") + fill("%z", r, "0.0")
@@ -508,7 +585,8 @@ def kernels():
                           filters=64),
               convolution("convolution_depthwise", groups=16, filters=16),
               convolution("convolution_large", size=28, channels=32,
-                          filters=128, stride=1), max_pool(),
+                          filters=128, stride=1), max_pool(), pool_padded(),
+              bfloat16(), division(),
               softmax("softmax_short", 37, 10), softmax("softmax", 700, 100),
               softmax("softmax_long", 5, 3000), layernorm(),
               reduction("sum_all", (17, 300), (0, 1), "sum"),
@@ -516,6 +594,8 @@ def kernels():
               reduction("sum_outer", (50, 5000), (0,), "sum"),
               reduction("sum_middle", (4, 49, 64), (1,), "sum"),
               reduction("max_i64", (6, 500), (1,), "max", "i64"),
+              reduction("max_inner", (6, 2000), (1,), "max"),
+              reduction("max_outer", (50, 5000), (0,), "max"),
               reduction("sum_f64", (6, 500), (1,), "sum", "f64"), arg_max()]:
         name = k.text[k.text.index("@") + 1:k.text.index("(")]
         result[name] = k
