@@ -135,7 +135,8 @@ def main():
     print(f"{processor()}, {arguments.threads} thread(s), {where}, load {os.getloadavg()[0]:.1f}")
     rows = []
     for name in arguments.models or MODELS:
-        print(f"... {name}", end="\r", flush=True)
+        if sys.stdout.isatty():
+            print(f"... {name:30s}", end="\r", flush=True)
         try:
             rows.append(bench(name, arguments))
         except Exception as problem:  # One model's failure doesn't end the table.
