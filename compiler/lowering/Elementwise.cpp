@@ -186,9 +186,13 @@ Value Scalar::shift(Value x, Value amount, bool left) {
 }
 
 Value Scalar::sigmoid(Value x) {
-  Value e = math::ExpOp::create(b, arith::NegFOp::create(b, x));
+  // exp(-|x|) can't overflow, so the smallest results don't become zero.
+  Value e = math::ExpOp::create(
+      b, arith::NegFOp::create(b, math::AbsFOp::create(b, x)));
   Value one = constant(1);
-  return arith::DivFOp::create(b, one, arith::AddFOp::create(b, one, e));
+  Value top = arith::SelectOp::create(
+      b, compare(arith::CmpFPredicate::OGE, x, constant(0)), one, e);
+  return arith::DivFOp::create(b, top, arith::AddFOp::create(b, one, e));
 }
 
 /// The scalar form of `op`; null if it is none of this family.

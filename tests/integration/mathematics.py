@@ -22,6 +22,9 @@ sys.path.insert(0, str(HERE.parent / "harness"))
 from aicc_testing import call, has_device, last_line, program, skip  # noqa: E402
 
 ULPS = 2.0
+# No polynomial of its own: exp (1 unit), a sum and a quotient (half a unit each),
+# in units that double where a result has just passed a power of two.
+COMPOSED = {"sigmoid": 2.5}
 
 
 def references():
@@ -84,7 +87,8 @@ def ulps(found, exact):
     """Error of each finite result in units of the last place of the exact one."""
     import numpy as np
 
-    rounded = exact.astype(np.float32)
+    with np.errstate(over="ignore"):
+        rounded = exact.astype(np.float32)
     spacing = np.spacing(np.abs(np.where(np.isfinite(rounded), rounded, np.float32(1)))).astype(np.longdouble)
     with np.errstate(all="ignore"):
         error = np.abs(found.astype(np.longdouble) - exact) / spacing
@@ -132,7 +136,7 @@ def check(name, entry, devices, step, folder):
         error = ulps(found, exact)
         worst = int(error.argmax())
         at = ", ".join(f"{a[worst]!r}" for a in arguments)
-        state = "ok" if error[worst] <= ULPS else "FAILED"
+        state = "ok" if error[worst] <= COMPOSED.get(name, ULPS) else "FAILED"
         good &= state == "ok"
         print(f"{name:12s} {state:7s} {device}: {float(error[worst]):.3g} ulp at {at}: {found[worst]!r}, "
               f"exact {float(exact[worst]):.9g}")
