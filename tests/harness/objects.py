@@ -67,19 +67,22 @@ def _lowest_chip(path):
     return 0
 
 
-def check(folder):
-    """Yields (tool, state, detail), one for each tool."""
+def check(folder, targets):
+    """Yields (tool, state, detail), one for each tool that has to do with one of the targets."""
+    families = {target.split(":")[0] for target in targets.split(",")}
     folder = pathlib.Path(folder)
     files = {suffix: sorted(folder.rglob(f"*{suffix}")) for suffix in (".ptx", ".hsaco", ".spv")}
     jobs = []
-    for chip in PTXAS_CHIPS:
+    for chip in PTXAS_CHIPS if "cuda" in families else ():
         fitting = [p for p in files[".ptx"] if _lowest_chip(p) <= int(chip[3:])]
         jobs.append((f"ptxas {chip}", "ptxas", lambda tool, path, chip=chip: _ptxas(tool, chip, path), fitting))
-    jobs.append(("llvm-readelf", "llvm-readelf-22", _readelf, files[".hsaco"]))
-    jobs.append(("ld.lld", "ld.lld-22", _lld, files[".hsaco"]))
-    jobs.append(("spirv-val", "spirv-val", _spirv_val, files[".spv"]))
+    if "rocm" in families:
+        jobs.append(("llvm-readelf", "llvm-readelf-22", _readelf, files[".hsaco"]))
+        jobs.append(("ld.lld", "ld.lld-22", _lld, files[".hsaco"]))
+    if "intel" in families:
+        jobs.append(("spirv-val", "spirv-val", _spirv_val, files[".spv"]))
     largest = sorted(files[".spv"], key=lambda p: -p.stat().st_size)[:OCLOC_KERNELS]
-    for chip in OCLOC_CHIPS:
+    for chip in OCLOC_CHIPS if "intel" in families else ():
         jobs.append((f"ocloc {chip}", "ocloc", lambda tool, path, chip=chip: _ocloc(tool, chip, path), largest))
 
     accepted = BUILD / "reports" / "accepted"
