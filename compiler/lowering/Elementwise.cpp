@@ -192,7 +192,16 @@ Value Scalar::sigmoid(Value x) {
   Value one = constant(1);
   Value top = arith::SelectOp::create(
       b, compare(arith::CmpFPredicate::OGE, x, constant(0)), one, e);
-  return arith::DivFOp::create(b, top, arith::AddFOp::create(b, one, e));
+  // What the sum and the quotient round off is put back, so that the error of
+  // exp is all that is left: sum + lost = 1 + e exactly.
+  Value sum = arith::AddFOp::create(b, one, e);
+  Value lost = arith::SubFOp::create(b, e, arith::SubFOp::create(b, sum, one));
+  Value inverse = arith::DivFOp::create(b, one, sum);
+  Value first = arith::MulFOp::create(b, top, inverse);
+  Value minus = arith::NegFOp::create(b, first);
+  Value rest = math::FmaOp::create(b, minus, sum, top);
+  rest = math::FmaOp::create(b, minus, lost, rest);
+  return math::FmaOp::create(b, rest, inverse, first);
 }
 
 /// The scalar form of `op`; null if it is none of this family.
