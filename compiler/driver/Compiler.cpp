@@ -88,8 +88,8 @@ static bool resolve(const std::string &name, std::vector<Target> &targets,
     }
     return true;
   }
-  error = "target \"" + name + "\" is not known, this build has " +
-          listFamilies();
+  error =
+      "target \"" + name + "\" is not known, this build has " + listFamilies();
   return false;
 }
 
@@ -175,7 +175,8 @@ static bool print(const Options &options, State &state, std::string &error) {
   return true;
 }
 
-bool compile(const Options &options, std::vector<std::string> &errors) {
+bool compile(const Options &options, std::vector<std::string> &errors,
+             std::vector<std::string> *neededInputs) {
   std::string error;
   std::vector<Target> targets;
   if (!check(options, error) || !resolveAll(options, targets, error)) {
@@ -200,12 +201,14 @@ bool compile(const Options &options, std::vector<std::string> &errors) {
   });
 
   Report report(options);
-  State state{options, report, context, std::move(targets), {}, {}, {}};
+  State state{options, report, context, std::move(targets), {}, {}, {}, {}};
   for (const Stage &stage : stages()) {
     report.beginStage(stage.name);
     bool failed = mlir::failed(stage.run(state));
     report.endStage();
     if (failed) {
+      if (neededInputs)
+        *neededInputs = state.neededInputs;
       if (!state.error.empty())
         errors.push_back(state.error);
       if (errors.empty())

@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -24,9 +25,15 @@ namespace aicc::driver {
 struct Options {
   std::string input;  // .onnx, or .mlir with graph operators
   std::string output; // the package, or the IR with `emit`; IR: "-" = stdout
-  std::vector<std::string> targets = {"cpu"}; // family[:chip]
-  std::string emit = "package";               // the last stage to run
+  std::vector<std::string> targets = {"cpu"};        // family[:chip]
+  std::string emit = "package";                      // the last stage to run
   std::vector<std::pair<std::string, int64_t>> dims; // fixed symbols
+  // Inputs that become constants: name, and an ONNX TensorProto (Values.h).
+  std::vector<std::pair<std::string, std::string>> values;
+  // An ONNX model in memory instead of a file; `input` is then only a name for
+  // messages. External data is looked for in `modelDirectory`, unless empty.
+  std::string_view model;
+  std::string modelDirectory;
   std::string objectDirectory; // where kernels' objects are saved, "" = nowhere
   std::string cacheDirectory;  // "" = the user's
   bool cache = true;
@@ -42,8 +49,10 @@ struct Options {
 bool check(const Options &options, std::string &out_error);
 
 /// Compiles; false with at least one error otherwise. An error is one line
-/// without "error:".
-bool compile(const Options &options, std::vector<std::string> &out_errors);
+/// without "error:". Names of inputs whose values the import would have needed
+/// (`Options::values`) are put into `out_neededInputs`.
+bool compile(const Options &options, std::vector<std::string> &out_errors,
+             std::vector<std::string> *out_neededInputs = nullptr);
 
 /// A line for each target family of this build with its chips.
 std::string listTargets();

@@ -52,8 +52,8 @@ static bool isSupported(Type element) {
   if (isa<Float16Type, BFloat16Type, Float32Type, Float64Type>(element))
     return true;
   auto integer = dyn_cast<IntegerType>(element);
-  return integer && llvm::is_contained({1u, 8u, 16u, 32u, 64u},
-                                       integer.getWidth());
+  return integer &&
+         llvm::is_contained({1u, 8u, 16u, 32u, 64u}, integer.getWidth());
 }
 
 /// Names the first value of each element type that nothing after this can
@@ -80,9 +80,10 @@ static LogicalResult checkTypes(State &state) {
 static LogicalResult import(State &state) {
   const Options &options = state.options;
   llvm::StringRef suffix = llvm::sys::path::extension(options.input);
-  if (suffix == ".mlir") {
-    if (!options.dims.empty())
-      return fail(state, "--dim is for models, not for " + options.input);
+  if (suffix == ".mlir" && options.model.empty()) {
+    if (!options.dims.empty() || !options.values.empty())
+      return fail(state, (options.dims.empty() ? "--value" : "--dim") +
+                             (" is for models, not for " + options.input));
     if (!llvm::sys::fs::exists(options.input))
       return fail(state, options.input + ": no such file");
     state.model = parseSourceFile<ModuleOp>(options.input, &state.context);
@@ -90,8 +91,17 @@ static LogicalResult import(State &state) {
   }
   onnx::ImportOptions import;
   import.dimOverrides = options.dims;
-  state.model =
-      onnx::importModel(state.context, options.input, import, state.error);
+  import.inputValues = options.values;
+  if (options.model.empty()) {
+    state.model = onnx::importModel(state.context, options.input, import,
+                                    state.error, &state.neededInputs);
+  } else {
+    state.model = onnx::importModelFromMemory(state.context, options.model,
+                                              options.modelDirectory, import,
+                                              state.error, &state.neededInputs);
+    if (!state.error.empty())
+      state.error = options.input + ": " + state.error;
+  }
   return success(state.model && succeeded(checkTypes(state)));
 }
 
@@ -210,8 +220,8 @@ static LogicalResult saveObjects(State &state, const State::Variant &variant,
                          code.assembly)))
       return failure();
     if (!code.object.empty() && code.object != code.assembly &&
-        failed(writeFile(state, (folder + "/" + name + ".o").str(),
-                         code.object)))
+        failed(
+            writeFile(state, (folder + "/" + name + ".o").str(), code.object)))
       return failure();
   }
   for (auto [i, object] : llvm::enumerate(variant.objects)) {
@@ -272,11 +282,11 @@ static LogicalResult code(State &state) {
 static LogicalResult package(State &state) {
   std::vector<package::VariantInput> inputs;
   for (State::Variant &variant : state.variants)
-    inputs.push_back({*variant.module, &variant.target->record,
-                      variant.kernels, variant.objects, variant.objectOf});
+    inputs.push_back({*variant.module, &variant.target->record, variant.kernels,
+                      variant.objects, variant.objectOf});
   StringRef name = llvm::sys::path::stem(state.options.input);
-  return success(package::writePackage(state.options.output, name, inputs,
-                                       state.error));
+  return success(
+      package::writePackage(state.options.output, name, inputs, state.error));
 }
 
 llvm::ArrayRef<Stage> stages() {

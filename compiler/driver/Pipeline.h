@@ -42,6 +42,8 @@ struct State {
   std::vector<Variant> variants;
 
   std::string error; // of what has no place in the IR
+  // Inputs without whose values the model can't be imported.
+  std::vector<std::string> neededInputs;
 };
 
 struct Stage {

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/driver/Compiler.h"
+#include "compiler/driver/Values.h"
 
 #include <CLI/CLI.hpp>
 
@@ -28,7 +29,7 @@ int main(int argc, char **argv) {
   CLI::App app("Compiles a model to a package that the aicc runtime runs.",
                "aicc");
   std::string targets = "cpu";
-  std::vector<std::string> dims;
+  std::vector<std::string> dims, values;
   bool listTargets = false, noCache = false;
   app.set_version_flag("--version", version());
   app.add_option("model", options.input, "Model file: .onnx");
@@ -38,6 +39,9 @@ int main(int argc, char **argv) {
                  "Targets, family[:chip], separated by commas");
   app.add_option("--emit", options.emit, "Stop after a stage: " + listStages());
   app.add_option("--dim", dims, "Fix a dynamic dimension: NAME=SIZE")
+      ->allow_extra_args(false);
+  app.add_option("--value", values,
+                 "Make an input a constant: NAME=FILE (.npy, or a TensorProto)")
       ->allow_extra_args(false);
   app.add_option("--save-objects", options.objectDirectory,
                  "Folder for every kernel's object and assembly");
@@ -80,16 +84,31 @@ int main(int argc, char **argv) {
       return fail(2, "--dim \"" + dim + "\" is not NAME=SIZE");
     options.dims.emplace_back(dim.substr(0, equals), size);
   }
-  options.cache = !noCache;
-  options.progress = isatty(STDERR_FILENO) && !options.verbose &&
-                     !options.printAfterEach;
   std::string error;
+  for (const std::string &value : values) {
+    // Names may have an equals sign, paths that begin after the last one can't.
+    size_t equals = value.rfind('=');
+    if (equals == std::string::npos || equals == 0 ||
+        equals + 1 == value.size())
+      return fail(2, "--value \"" + value + "\" is not NAME=FILE");
+    std::string tensor = readTensor(value.substr(equals + 1), error);
+    if (!error.empty())
+      return fail(2, "--value \"" + value + "\": " + error);
+    options.values.emplace_back(value.substr(0, equals), std::move(tensor));
+  }
+  options.cache = !noCache;
+  options.progress =
+      isatty(STDERR_FILENO) && !options.verbose && !options.printAfterEach;
   if (!check(options, error))
     return fail(2, error);
-  std::vector<std::string> errors;
-  if (compile(options, errors))
+  std::vector<std::string> errors, needed;
+  if (compile(options, errors, &needed))
     return 0;
   for (const std::string &line : errors)
     fail(1, line);
+  for (const std::string &name : needed)
+    std::fprintf(stderr,
+                 "aicc: note: --value %s=FILE makes input \"%s\" a constant\n",
+                 name.c_str(), name.c_str());
   return 1;
 }

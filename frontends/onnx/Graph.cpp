@@ -182,6 +182,8 @@ LogicalResult Importer::importNode(const proto::NodeProto &proto, size_t index,
     if (llvm::failed(callFunction(*function->second.proto, node)))
       return failure();
   } else if (!evaluateKnown(node) && !failed()) {
+    // What evaluating asked for is no need of the operator's.
+    node.unknown_.clear();
     op->function(node);
     if (node.unsupported_ && !failed())
       node.poisonResults();

@@ -131,7 +131,8 @@ static bool plausibleSize(StringRef data) {
 
 OwningOpRef<ModuleOp> aicc::onnx::importModelFromMemory(
     MLIRContext &context, StringRef data, StringRef directory,
-    const ImportOptions &options, std::string &error) {
+    const ImportOptions &options, std::string &error,
+    std::vector<std::string> *neededInputs) {
   error.clear();
   auto model = std::make_shared<Model>();
   model->directory = directory.str();
@@ -160,13 +161,13 @@ OwningOpRef<ModuleOp> aicc::onnx::importModelFromMemory(
     return {};
   }
   Importer importer(&context, model, options);
-  return importer.run(error);
+  return importer.run(error, neededInputs);
 }
 
-OwningOpRef<ModuleOp> aicc::onnx::importModel(MLIRContext &context,
-                                              StringRef path,
-                                              const ImportOptions &options,
-                                              std::string &error) {
+OwningOpRef<ModuleOp>
+aicc::onnx::importModel(MLIRContext &context, StringRef path,
+                        const ImportOptions &options, std::string &error,
+                        std::vector<std::string> *neededInputs) {
   error.clear();
   auto file = mapModelFile(path.str(), error);
   if (!file)
@@ -175,8 +176,8 @@ OwningOpRef<ModuleOp> aicc::onnx::importModel(MLIRContext &context,
   StringRef directory = slash == StringRef::npos ? StringRef(".")
                         : slash == 0             ? StringRef("/")
                                                  : path.take_front(slash);
-  auto module =
-      importModelFromMemory(context, file->bytes(), directory, options, error);
+  auto module = importModelFromMemory(context, file->bytes(), directory,
+                                      options, error, neededInputs);
   if (!module && !error.empty())
     error = path.str() + ": " + error;
   return module;

@@ -52,17 +52,20 @@ struct ImportOptions {
 ///   graph.symbols   the names of the symbols,
 ///   graph.limits    maps `()[symbols] -> (a, b)`, each a condition a <= b that
 ///                   was taken for granted; sizes that break one are invalid.
-mlir::OwningOpRef<mlir::ModuleOp> importModel(mlir::MLIRContext &context,
-                                              llvm::StringRef path,
-                                              const ImportOptions &options,
-                                              std::string &error);
+/// Where the import failed for want of the values of inputs (`inputValues`),
+/// their names are put into `neededInputs`. The next attempt may need more.
+mlir::OwningOpRef<mlir::ModuleOp>
+importModel(mlir::MLIRContext &context, llvm::StringRef path,
+            const ImportOptions &options, std::string &error,
+            std::vector<std::string> *neededInputs = nullptr);
 
 /// The same for a model in memory. External data is looked for in `directory`
 /// and refused if that is empty. `data` need not outlive the call.
 mlir::OwningOpRef<mlir::ModuleOp>
 importModelFromMemory(mlir::MLIRContext &context, llvm::StringRef data,
                       llvm::StringRef directory, const ImportOptions &options,
-                      std::string &error);
+                      std::string &error,
+                      std::vector<std::string> *neededInputs = nullptr);
 
 /// One record per operator and version range that the importer implements.
 struct SupportedOperator {

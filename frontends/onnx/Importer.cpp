@@ -53,6 +53,35 @@ void Importer::unsupported(StringRef domain, StringRef op, int64_t version,
   unsupported_[key].push_back(node.str());
 }
 
+void Importer::noteNeeded(const Tensor &tensor) {
+  if (!tensor.value)
+    return;
+  SmallVector<Value> todo{tensor.value};
+  llvm::DenseSet<Value> seen{tensor.value};
+  auto visit = [&](ValueRange values) {
+    for (Value value : values)
+      if (seen.insert(value).second)
+        todo.push_back(value);
+  };
+  while (!todo.empty()) {
+    Value value = todo.pop_back_val();
+    if (Operation *op = value.getDefiningOp()) {
+      visit(op->getOperands());
+      continue;
+    }
+    auto argument = cast<BlockArgument>(value);
+    if (argument.getOwner() != entry_) {
+      // What a region's argument holds comes from the operation's operands.
+      if (Operation *parent = argument.getOwner()->getParentOp())
+        visit(parent->getOperands());
+      continue;
+    }
+    // Large inputs are data, whose values don't decide about shapes.
+    if (inputs_[argument.getArgNumber()].dims.size() <= 1)
+      needed_.insert(argument.getArgNumber());
+  }
+}
+
 static std::map<std::string, int64_t> opsetMap(
     const google::protobuf::RepeatedPtrField<proto::OperatorSetIdProto> &list) {
   std::map<std::string, int64_t> opsets;
@@ -392,6 +421,7 @@ OwningOpRef<ModuleOp> Importer::attempt() {
   tensors_.clear();
   limits_.clear();
   unsupported_.clear();
+  needed_.clear();
   callStack_.clear();
   nodeCount_ = 0;
   depth_ = 0;
@@ -484,7 +514,8 @@ OwningOpRef<ModuleOp> Importer::attempt() {
   return module;
 }
 
-OwningOpRef<ModuleOp> Importer::run(std::string &error) {
+OwningOpRef<ModuleOp> Importer::run(std::string &error,
+                                    std::vector<std::string> *neededInputs) {
   OwningOpRef<ModuleOp> module;
   if (indexFunctions() && llvm::succeeded(declareInputs())) {
     // Each new attempt has one symbol less.
@@ -497,6 +528,9 @@ OwningOpRef<ModuleOp> Importer::run(std::string &error) {
   }
   if (!module) {
     error = error_.empty() ? "the model cannot be imported" : error_;
+    if (neededInputs)
+      for (unsigned i : needed_)
+        neededInputs->push_back(inputs_[i].info->name());
     return {};
   }
   // What the verifier finds is a mistake in a model that no check above knows.

@@ -136,7 +136,8 @@ public:
   Importer(mlir::MLIRContext *context, std::shared_ptr<Model> model,
            const ImportOptions &options);
 
-  mlir::OwningOpRef<mlir::ModuleOp> run(std::string &error);
+  mlir::OwningOpRef<mlir::ModuleOp>
+  run(std::string &error, std::vector<std::string> *neededInputs = nullptr);
 
   mlir::MLIRContext *context;
   const ImportOptions &options;
@@ -166,6 +167,9 @@ public:
                                   llvm::SmallVectorImpl<Tensor *> &outputs);
   void unsupported(llvm::StringRef domain, llvm::StringRef op, int64_t version,
                    llvm::StringRef node, llvm::StringRef reason);
+  /// Remembers which of the graph's small inputs a tensor is computed from: its
+  /// contents would have been needed.
+  void noteNeeded(const Tensor &tensor);
 
 private:
   friend class Node;
@@ -216,6 +220,8 @@ private:
   std::vector<std::pair<mlir::AffineExpr, mlir::AffineExpr>> limits_;
   /// Key: domain, operator, version, reason; value: node names.
   std::map<std::string, std::vector<std::string>> unsupported_;
+  /// Positions in `inputs_`.
+  std::set<unsigned> needed_;
   int64_t nodeCount_ = 0;
   int depth_ = 0;
   std::string error_;

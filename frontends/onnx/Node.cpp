@@ -48,6 +48,8 @@ void Node::unsupported(const Twine &reason) {
     return;
   importer.unsupported(normalDomain(proto.domain()), proto.op_type(), version,
                        name, reason.str());
+  for (unsigned i : unknown_)
+    importer.noteNeeded(*inputs_[i]);
   unsupported_ = true;
 }
 
@@ -68,7 +70,12 @@ Value Node::operand(unsigned i) {
 }
 
 const Known *Node::known(unsigned i) {
-  return has(i) && !failed() ? importer.known(*inputs_[i]) : nullptr;
+  if (!has(i) || failed())
+    return nullptr;
+  const Known *contents = importer.known(*inputs_[i]);
+  if (!contents)
+    unknown_.push_back(i);
+  return contents;
 }
 
 std::optional<Dims> Node::expressionsOf(unsigned i, StringRef what) {

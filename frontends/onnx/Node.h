@@ -199,6 +199,8 @@ private:
 
   llvm::SmallVector<Tensor *> inputs_;
   llvm::SmallVector<Tensor *> results_;
+  /// Inputs that were asked for their contents, which aren't known.
+  llvm::SmallVector<unsigned> unknown_;
   bool unsupported_ = false;
 };
 

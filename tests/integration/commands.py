@@ -146,6 +146,37 @@ def test_inputs(c):
     assert all(numpy.array_equal(results[0], r) for r in results[1:]), "the same input in other forms gave other results"
 
 
+def test_value(c):
+    import numpy
+    from onnx import TensorProto, helper, numpy_helper, save
+
+    def port(name, kind, *shape):
+        return helper.make_tensor_value_info(name, kind, shape)
+
+    graph = helper.make_graph([helper.make_node("ReduceSum", ["x", "axes"], ["y"], keepdims=0)], "sums",
+                              [port("x", TensorProto.FLOAT, 2, 3), port("axes", TensorProto.INT64, 1)],
+                              [port("y", TensorProto.FLOAT, None)])
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), c.folder / "sums.onnx")
+    status, _, err = call(program("aicc"), c.folder / "sums.onnx", "-o", c.folder / "sums.aicc")
+    assert status == 1 and "--value axes=FILE" in err, f"axes without a value ended with {status}: {err}"
+    x = numpy.arange(6, dtype=numpy.float32).reshape(2, 3)
+    numpy.save(c.folder / "x.npy", x)
+    for axis in (0, -1):
+        numpy.save(c.folder / "axes.npy", numpy.array([axis]))
+        (c.folder / "axes.pb").write_bytes(numpy_helper.from_array(numpy.array([axis])).SerializeToString())
+        for suffix in ("npy", "pb"):
+            c.good(program("aicc"), c.folder / "sums.onnx", "--value", f"axes={c.folder / 'axes'}.{suffix}", "-o",
+                   c.folder / "sums.aicc")
+            c.good(program("aicc-run"), c.folder / "sums.aicc", "--input", f"x={c.folder / 'x.npy'}",
+                   f"--save-outputs={c.folder / 'sums'}")
+            found = numpy.load(c.folder / "sums" / "y.npy")
+            assert numpy.array_equal(found, x.sum(axis)), f"axis {axis} gives {found}"
+    for value, text in (("axes", "is not NAME=FILE"), (f"axes={c.folder / 'none.npy'}", "can't read"),
+                        (f"axis={c.folder / 'axes.npy'}", 'no input "axis"'), (f"axes={DIGITS}", "")):
+        status, _, err = call(program("aicc"), c.folder / "sums.onnx", "--value", value, "-o", c.folder / "sums.aicc")
+        assert status in (1, 2) and text in err, f"--value {value} ended with {status}: {err}"
+
+
 def test_random_input(c):
     import numpy
 

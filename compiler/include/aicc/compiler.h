@@ -3,9 +3,10 @@
 |* Licensed under the Apache License v2.0 with LLVM Exceptions.
 |* SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 |*
-|* Compiles a model file to a package (libaicc_compiler). All strings are UTF-8
-|* and belong to the caller, but for messages, which are freed with
-|* aicc_compiler_message_free. Any thread may call any function at any time.
+|* Compiles a model to a package (libaicc_compiler). All strings are UTF-8 and
+|* what the options point to belongs to the caller; strings of a result live as
+|* long as the result, which the caller frees. Any thread may call any function
+|* at any time.
 |*
 \*===----------------------------------------------------------------------===*/
 
@@ -33,10 +34,21 @@ typedef struct aicc_compiler_dim {
   int64_t size;
 } aicc_compiler_dim;
 
-/* Zero everything, then set struct_size and what is wanted. */
+/* Makes an input of the model a constant. */
+typedef struct aicc_compiler_value {
+  const char *name; /* of the input */
+  const char *type; /* of the elements, as aicc_type_name says: "i64" */
+  size_t rank;
+  const int64_t *dims;
+  const void *data; /* row-major, as the runtime holds tensors */
+  size_t bytes;
+} aicc_compiler_value;
+
+/* Zero everything, then set struct_size and what is wanted. Newer versions only
+ * append fields. */
 typedef struct aicc_compiler_options {
   size_t struct_size;         /* sizeof(aicc_compiler_options) */
-  const char *input;          /* model file */
+  const char *input;          /* model file; with `model` a name for messages */
   const char *output;         /* package file to write */
   const char *const *targets; /* "family[:chip]"; none means "cpu" */
   size_t target_count;
@@ -44,13 +56,31 @@ typedef struct aicc_compiler_options {
   size_t dim_count;
   unsigned jobs; /* threads, 0 = one per core */
   int no_cache;  /* neither read nor write the user's cache of kernels */
+  const aicc_compiler_value *values;
+  size_t value_count;
+  const void *model; /* an ONNX model in memory; NULL = read `input` */
+  size_t model_bytes;
+  const char *model_directory; /* where its external data is; NULL = nowhere */
 } aicc_compiler_options;
 
-/* On failure *out_message (which may be NULL) says why, one line per error. */
-AICC_COMPILER_API aicc_compiler_status aicc_compiler_compile(
-    const aicc_compiler_options *options, char **out_message);
+/* What a compilation had to say. */
+typedef struct aicc_compiler_result aicc_compiler_result;
 
-AICC_COMPILER_API void aicc_compiler_message_free(char *message);
+/* Sets *out_result (unless out_result is NULL) whether it succeeds or not. */
+AICC_COMPILER_API aicc_compiler_status aicc_compiler_compile(
+    const aicc_compiler_options *options, aicc_compiler_result **out_result);
+
+/* Why it failed, one line per error; "" after a success. */
+AICC_COMPILER_API const char *
+aicc_compiler_result_message(const aicc_compiler_result *result);
+/* Names of inputs whose values would have been needed while compiling, such as
+ * the axes of a reduction, which decide about ranks. Given as `values` of a
+ * next attempt (which may need more) they make the model compile. */
+AICC_COMPILER_API size_t
+aicc_compiler_result_needed_count(const aicc_compiler_result *result);
+AICC_COMPILER_API const char *
+aicc_compiler_result_needed(const aicc_compiler_result *result, size_t index);
+AICC_COMPILER_API void aicc_compiler_result_free(aicc_compiler_result *result);
 
 /* "aicc 0.1.0"; lives as long as the library. */
 AICC_COMPILER_API const char *aicc_compiler_version(void);

@@ -115,6 +115,24 @@ TEST(Inputs, GivenValues) {
             "error: the value given for input \"shape\" is no tensor");
 }
 
+TEST(Inputs, NeededValues) {
+  ModelBuilder b(18);
+  b.input("x", {6, 4}).input("by", {1}, INT64).input("axis", {}, INT32);
+  b.output("y");
+  b.ints("one", {1});
+  setInt(b.node("Cast", {"axis"}, {"wide"}), "to", INT64);
+  b.node("Reshape", {"wide", "one"}, {"axes"});
+  b.node("Mul", {"axes", "by"}, {"product"});
+  b.node("ReduceSum", {"x", "product"}, {"y"});
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  std::string error;
+  std::vector<std::string> needed;
+  EXPECT_FALSE(importModelFromMemory(context, b.model.SerializeAsString(), "",
+                                     {}, error, &needed));
+  EXPECT_HAS(error, "values of axes");
+  EXPECT_EQ(needed, (std::vector<std::string>{"by", "axis"}));
+}
+
 /// x reshaped by what `build` makes of its shape "s".
 static std::string reshaped(std::vector<Dim> dims,
                             std::function<void(ModelBuilder &)> build,
