@@ -116,6 +116,91 @@ std::vector<uint32_t> Expressions::symbolsOf(size_t index) const {
   return symbols;
 }
 
+Availability::Availability(const Expressions &expressions, uint32_t symbolCount)
+    : known(symbolCount), missing(expressions.size()),
+      firstUser(expressions.size() + 1), nodesOf(symbolCount),
+      stamps(expressions.size()) {
+  auto eachOperand = [&](uint32_t index, auto visit) {
+    const Expressions::Node &node = expressions.nodes[index];
+    if (node.op() == ExprOp::constant || node.op() == ExprOp::symbol)
+      return;
+    visit(node.lhs());
+    visit(node.rhs());
+  };
+  const uint32_t count = uint32_t(expressions.size());
+  for (uint32_t i = 0; i < count; ++i) {
+    if (expressions.nodes[i].op() == ExprOp::symbol) {
+      nodesOf[expressions.nodes[i].value()].push_back(i);
+      missing[i] = 1;
+    }
+    eachOperand(i, [&](uint32_t operand) {
+      missing[i] += missing[operand] != 0;
+      ++firstUser[operand + 1];
+    });
+  }
+  for (uint32_t i = 0; i < count; ++i)
+    firstUser[i + 1] += firstUser[i];
+  users.resize(firstUser[count]);
+  std::vector<uint32_t> next(firstUser.begin(), firstUser.end() - 1);
+  for (uint32_t i = 0; i < count; ++i)
+    eachOperand(i, [&](uint32_t operand) { users[next[operand]++] = i; });
+}
+
+void Availability::bind(uint32_t symbol) {
+  if (known[symbol])
+    return;
+  known[symbol] = true;
+  trail.push_back(symbol);
+  for (uint32_t node : nodesOf[symbol]) {
+    missing[node] = 0;
+    stack.push_back(node);
+  }
+  while (!stack.empty()) {
+    const uint32_t node = stack.back();
+    stack.pop_back();
+    for (uint32_t user : usersOf(node))
+      if (--missing[user] == 0)
+        stack.push_back(user);
+  }
+}
+
+void Availability::rewind(size_t mark) {
+  while (trail.size() > mark) {
+    const uint32_t symbol = trail.back();
+    trail.pop_back();
+    known[symbol] = false;
+    for (uint32_t node : nodesOf[symbol]) {
+      missing[node] = 1;
+      stack.push_back(node);
+    }
+    while (!stack.empty()) {
+      const uint32_t node = stack.back();
+      stack.pop_back();
+      for (uint32_t user : usersOf(node))
+        if (missing[user]++ == 0)
+          stack.push_back(user);
+    }
+  }
+}
+
+std::vector<uint32_t> Availability::dependents(uint32_t symbol) {
+  std::vector<uint32_t> result;
+  ++stamp;
+  auto visit = [&](uint32_t node) {
+    if (missing[node] == 0 && stamps[node] != stamp) {
+      stamps[node] = stamp;
+      result.push_back(node);
+    }
+  };
+  for (uint32_t node : nodesOf[symbol])
+    visit(node);
+  for (size_t i = 0; i < result.size(); ++i)
+    for (uint32_t user : usersOf(result[i]))
+      visit(user);
+  std::sort(result.begin(), result.end());
+  return result;
+}
+
 std::optional<std::pair<uint32_t, int64_t>>
 Expressions::solve(size_t index, int64_t value,
                    std::span<const std::optional<int64_t>> known) const {
@@ -191,7 +276,7 @@ void printNode(const Expressions &expressions, size_t index, int outer,
     if (size_t(node.value()) < names.size())
       text += names[node.value()];
     else
-      text += "loop" + std::to_string(node.value() - names.size());
+      text += "?" + std::to_string(node.value() - names.size());
     return;
   }
   if (node.op() == ExprOp::max || node.op() == ExprOp::min) {

@@ -55,6 +55,48 @@ public:
   std::string print(size_t index, std::span<const std::string> names) const;
 };
 
+// Which expressions can be computed, while symbols get their values one after
+// the other and lose them again in the reverse order.
+class Availability {
+public:
+  // No symbol has a value. `expressions` must stay.
+  Availability(const Expressions &expressions, uint32_t symbolCount);
+
+  bool knows(uint32_t symbol) const { return known[symbol]; }
+  bool computable(size_t index) const { return missing[index] == 0; }
+
+  // Gives a symbol its value; once more changes nothing.
+  void bind(uint32_t symbol);
+  // What can be computed and contains the symbol, operands first.
+  std::vector<uint32_t> dependents(uint32_t symbol);
+
+  size_t mark() const { return trail.size(); }
+  // The symbols bound since a mark.
+  std::vector<uint32_t> since(size_t mark) const {
+    return {trail.begin() + std::ptrdiff_t(mark), trail.end()};
+  }
+  // Takes their values away again.
+  void rewind(size_t mark);
+
+private:
+  std::span<const uint32_t> usersOf(uint32_t node) const {
+    return std::span(users).subspan(firstUser[node],
+                                    firstUser[node + 1] - firstUser[node]);
+  }
+
+  std::vector<bool> known;
+  // For each node how many operands can't be computed (a symbol without a
+  // value counts as one).
+  std::vector<uint8_t> missing;
+  // Users of each node, one after the other; a node that uses another twice
+  // stands there twice.
+  std::vector<uint32_t> firstUser, users;
+  // The nodes of each symbol.
+  std::vector<std::vector<uint32_t>> nodesOf;
+  std::vector<uint32_t> trail, stack, stamps;
+  uint32_t stamp = 0;
+};
+
 // The message for expression `index` that could not be evaluated.
 Status evaluationError(const Expressions &expressions, size_t index,
                        std::span<const std::string> names);

@@ -99,7 +99,7 @@ TEST(Expressions, Print) {
   EXPECT_EQ(e.exprs.print(e.list.binary(ExprOp::mul, two, quotient), e.names),
             "2 * (batch floordiv 2)");
   EXPECT_EQ(e.exprs.print(e.list.binary(ExprOp::max, loop, two), e.names),
-            "max(loop0, 2)");
+            "max(?0, 2)");
   // A chain of any length.
   uint32_t chain = b;
   for (int i = 0; i < 100000; ++i)
@@ -123,6 +123,36 @@ TEST(Expressions, Solve) {
   ASSERT_TRUE(solved);
   EXPECT_EQ(*solved, std::pair(1u, int64_t(1)));
   EXPECT_FALSE(e.exprs.solve(b, 1, Known{{1}, {}})) << "nothing unknown";
+}
+
+TEST(Expressions, Availability) {
+  Exprs e;
+  const uint32_t a = e.list.symbol(0), b = e.list.symbol(1),
+                 two = e.list.constant(2);
+  const uint32_t sum = e.list.binary(ExprOp::add, a, b);
+  const uint32_t twice = e.list.binary(ExprOp::mul, sum, sum);
+  const uint32_t four = e.list.binary(ExprOp::mul, two, two);
+  const uint32_t more = e.list.binary(ExprOp::add, a, four);
+  Availability known(e.exprs, 2);
+  EXPECT_TRUE(known.computable(four));
+  EXPECT_FALSE(known.computable(more));
+  known.bind(0);
+  EXPECT_TRUE(known.computable(more));
+  EXPECT_FALSE(known.computable(sum));
+  EXPECT_EQ(known.dependents(0), (std::vector<uint32_t>{a, more}));
+  const size_t mark = known.mark();
+  known.bind(1);
+  known.bind(1);
+  EXPECT_TRUE(known.computable(twice));
+  EXPECT_EQ(known.dependents(1), (std::vector<uint32_t>{b, sum, twice}));
+  EXPECT_EQ(known.dependents(0), (std::vector<uint32_t>{a, sum, twice, more}));
+  EXPECT_EQ(known.since(mark), (std::vector<uint32_t>{1}));
+  known.rewind(mark);
+  EXPECT_FALSE(known.knows(1));
+  EXPECT_FALSE(known.computable(twice));
+  EXPECT_TRUE(known.computable(more));
+  known.bind(1);
+  EXPECT_TRUE(known.computable(twice));
 }
 
 TEST(ArenaPlan, ReusesMemory) {
@@ -282,6 +312,23 @@ struct Mistake {
   std::function<void(package::PackageT &)> make;
 };
 
+// Two loops, one in the other, that set the same symbol; gives the inner one.
+package::InstructionT *nest(package::PackageT &p, uint32_t symbol) {
+  auto inner = std::make_unique<package::InstructionT>();
+  inner->op = package::Operation::loop;
+  inner->symbol = symbol;
+  inner->buffers = {0};
+  p.variants[0]->buffers[0]->type = package::ElementType::i64;
+  package::InstructionT *result = inner.get();
+  auto outer = std::make_unique<package::InstructionT>();
+  outer->op = package::Operation::loop;
+  outer->symbol = symbol;
+  outer->body.push_back(std::move(inner));
+  p.variants[0]->program.clear();
+  p.variants[0]->program.push_back(std::move(outer));
+  return result;
+}
+
 TEST(Reader, Meaning) {
   const Mistake mistakes[] = {
       {"header has version 9", [](auto &p) { p.version = 9; }},
@@ -390,13 +437,73 @@ TEST(Reader, Meaning) {
        }},
       {"a limit of expressions 0 and 99",
        [](auto &p) { p.limits.push_back(package::Limit(0, 99)); }},
-      {"two loops set symbol 1",
+      {"loop sets symbol 1, which has another value already",
        [](auto &p) {
          p.symbol_count = 2;
-         for (int i = 0; i < 2; ++i) {
-           p.variants[0]->program[i]->op = package::Operation::loop;
-           p.variants[0]->program[i]->symbol = 1;
-         }
+         nest(p, 1);
+       }},
+      {"read sets symbol 1, which counts the iterations of a loop around it",
+       [](auto &p) {
+         p.symbol_count = 2;
+         nest(p, 1)->op = package::Operation::read;
+       }},
+      {"condition has type f32, expected bool",
+       [](auto &p) {
+         p.variants[0]->program[0]->op = package::Operation::branch;
+         p.variants[0]->program[0]->buffers = {0};
+       }},
+      {"condition has buffer index 98, but there are 6",
+       [](auto &p) {
+         p.symbol_count = 2;
+         p.variants[0]->program[0]->op = package::Operation::loop;
+         p.variants[0]->program[0]->symbol = 1;
+         p.variants[0]->program[0]->condition = 99;
+       }},
+      {"reads an element of type f32, expected an integer",
+       [](auto &p) {
+         p.variants[0]->program[0]->op = package::Operation::read;
+         p.variants[0]->program[0]->buffers = {0};
+       }},
+      {"has operation read, which depends on values that only a run has",
+       [](auto &p) {
+         p.variants[0]->prepare[0]->op = package::Operation::read;
+       }},
+      {"call of 'f': 4 outputs among 3 buffers",
+       [](auto &p) {
+         p.variants[0]->program[0]->op = package::Operation::call;
+         p.variants[0]->program[0]->function = "f";
+         p.variants[0]->program[0]->outputs = 4;
+       }},
+      {"swaps buffer 5 ('product') with buffer 5 ('product'), expected another",
+       [](auto &p) {
+         p.variants[0]->program[0]->op = package::Operation::swap;
+         p.variants[0]->program[0]->buffers = {5, 5};
+       }},
+      {"swaps buffer 1 ('y'), expected a temporary",
+       [](auto &p) {
+         p.variants[0]->program[0]->op = package::Operation::swap;
+         p.variants[0]->program[0]->buffers = {1, 5};
+       }},
+      {"output 0 ('y'): dimension 0 depends on a symbol that never gets a "
+       "value",
+       [](auto &p) {
+         p.symbol_count = 2;
+         p.exprs.push_back(package::ExprNode(1, 0, 0, package::ExprOp::symbol));
+         p.outputs[0]->dims[0] = uint32_t(p.exprs.size() - 1);
+         p.variants[0]->program.clear();
+       }},
+      {"but the dimensions of output 'y' depend on a symbol that has no value",
+       [](auto &p) {
+         p.symbol_count = 2;
+         p.exprs.push_back(package::ExprNode(1, 0, 0, package::ExprOp::symbol));
+         p.outputs[0]->dims[0] = uint32_t(p.exprs.size() - 1);
+       }},
+      {"whose size depends on a symbol that has no value here",
+       [](auto &p) {
+         p.symbol_count = 2;
+         auto &exprs = p.variants[0]->exprs;
+         exprs.push_back(package::ExprNode(1, 0, 0, package::ExprOp::symbol));
+         p.variants[0]->buffers[5]->bytes = uint32_t(exprs.size() - 1);
        }},
   };
   for (const Mistake &mistake : mistakes) {

@@ -3,12 +3,9 @@
 // Licensed under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Turns the FlatBuffer into program::Package. The FlatBuffers verifier makes
-// sure that reading is safe; everything about the meaning is checked here.
-//
 //===----------------------------------------------------------------------===//
 
-#include "Reader.h"
+#include "Parser.h"
 
 #include <algorithm>
 
@@ -16,112 +13,8 @@ using namespace aicc;
 using namespace aicc::program;
 using package::ExprOp;
 
-namespace {
-
-// An error carries its own place: "variant 0 (cpu): kernel 3 (main_3): ...".
-class Parser {
-public:
-  Parser(std::span<const uint8_t> header, uint64_t fileSize, Package &out)
-      : out(out), fileSize(fileSize),
-        // FlatBuffers allows tables and vectors to be shared, by which a
-        // small file could ask for endless work; without it, work is
-        // proportional to the header's size.
-        budget(header.size() * 16 + 65536) {}
-
-  Status parse(const package::Package &from);
-
-private:
-  template <typename... Parts> Status error(Parts &&...parts) {
-    std::string message = "package is damaged: ";
-    for (const std::string &place : places)
-      message += place + ": ";
-    auto append = [&](const auto &part) {
-      if constexpr (std::is_convertible_v<decltype(part), std::string>)
-        message += part;
-      else
-        message += std::to_string(part);
-    };
-    (append(parts), ...);
-    return Status(Code::badPackage, message);
-  }
-  template <typename T> Status spend(const T *vector) {
-    const uint64_t cost = vector ? vector->size() : 0;
-    if (cost > budget)
-      return error("header refers to the same data too many times");
-    budget -= cost;
-    return {};
-  }
-
-  // The FlatBuffers verifier checks the alignment of a vector's length only.
-  template <typename T> Status alignedTo8(const T *vector) {
-    if (vector && reinterpret_cast<uintptr_t>(vector->Data()) % 8 != 0)
-      return error("header has a vector of 64-bit numbers at an address that "
-                   "isn't a multiple of 8");
-    return {};
-  }
-
-  Status text(const flatbuffers::String *from, std::string &to) {
-    AICC_RETURN_IF_ERROR(spend(from));
-    if (from)
-      to.assign(from->c_str(), from->size());
-    return {};
-  }
-  template <typename From>
-  Status texts(const From *from, std::vector<std::string> &to) {
-    AICC_RETURN_IF_ERROR(spend(from));
-    for (unsigned i = 0; from && i < from->size(); ++i)
-      AICC_RETURN_IF_ERROR(text(from->Get(i), to.emplace_back()));
-    return {};
-  }
-  Status section(const package::Section *from, Section &to);
-  Status type(package::ElementType from, ElementType &to);
-  Status indices(const flatbuffers::Vector<uint32_t> *from, size_t limit,
-                 const char *what, std::vector<uint32_t> &to);
-  Status expressions(const flatbuffers::Vector<const package::ExprNode *> *from,
-                     Expressions &to);
-  Status
-  ports(const flatbuffers::Vector<flatbuffers::Offset<package::Port>> *from,
-        const char *what, std::vector<Port> &to);
-  Status weight(const package::Weight &from, Weight &to);
-  Status symbolsAreKnown();
-  Status variant(const package::Variant &from, Variant &to);
-  Status kernel(const package::Kernel &from, const Variant &in, Kernel &to);
-  Status buffer(const package::Buffer &from, size_t index, size_t count,
-                Variant &in, Buffer &to);
-  Status aliases(const package::Variant &from, Variant &to);
-  using Instructions =
-      flatbuffers::Vector<flatbuffers::Offset<package::Instruction>>;
-  Status instructions(const Instructions *from, Variant &in, bool prepare,
-                      std::vector<bool> &openSymbols,
-                      std::vector<Instruction> &to);
-  Status launch(const package::Instruction &from, Variant &in, bool prepare,
-                Instruction &to);
-  Status transfer(const package::Instruction &from, Variant &in, bool prepare,
-                  Instruction &to);
-  Status loop(const package::Instruction &from, Variant &in, bool prepare,
-              std::vector<bool> &openSymbols, Instruction &to);
-  Status access(const Variant &in, uint32_t buffer, bool write, bool prepare);
-  Status expression(uint32_t index, const Variant &in, const char *what);
-
-  struct Place {
-    Place(Parser &parser, std::string name) : parser(parser) {
-      parser.places.push_back(std::move(name));
-    }
-    ~Place() { parser.places.pop_back(); }
-    Parser &parser;
-  };
-
-  Package &out;
-  uint64_t fileSize;
-  uint64_t budget;
-  std::vector<std::string> places;
-  // Of the variant being read: which expressions need a loop's symbol, and
-  // which any symbol at all.
-  std::vector<bool> needsLoop, needsSymbol;
-  std::vector<bool> usedAsLoop;
-};
-
-std::string numbered(const char *what, size_t index, const std::string &name) {
+std::string aicc::program::numbered(const char *what, size_t index,
+                                    const std::string &name) {
   std::string text = what + (" " + std::to_string(index));
   return name.empty() ? text : text + " ('" + name + "')";
 }
@@ -186,7 +79,7 @@ Status Parser::ports(
     const flatbuffers::Vector<flatbuffers::Offset<package::Port>> *from,
     const char *what, std::vector<Port> &to) {
   AICC_RETURN_IF_ERROR(spend(from));
-  std::vector<bool> loops =
+  const std::vector<bool> unnamed =
       out.exprs.dependsOnSymbolsFrom(uint32_t(out.symbols.size()));
   for (unsigned i = 0; from && i < from->size(); ++i) {
     Port &port = to.emplace_back();
@@ -195,8 +88,9 @@ Status Parser::ports(
     AICC_RETURN_IF_ERROR(type(from->Get(i)->type(), port.type));
     AICC_RETURN_IF_ERROR(indices(from->Get(i)->dims(), out.exprs.size(),
                                  "dimension has expression", port.dims));
-    for (size_t d = 0; d < port.dims.size(); ++d)
-      if (loops[port.dims[d]])
+    // An output's may depend on what the program reads.
+    for (size_t d = 0; d < port.dims.size() && &to == &out.inputs; ++d)
+      if (unnamed[port.dims[d]])
         return error("dimension ", d, " depends on a symbol without a name");
   }
   return {};
@@ -312,7 +206,6 @@ Status Parser::variant(const package::Variant &from, Variant &to) {
     AICC_RETURN_IF_ERROR(this->kernel(*from.kernels()->Get(i), to, kernel));
   }
   AICC_RETURN_IF_ERROR(expressions(from.exprs(), to.exprs));
-  needsLoop = to.exprs.dependsOnSymbolsFrom(uint32_t(out.symbols.size()));
   needsSymbol = to.exprs.dependsOnSymbolsFrom(0);
   AICC_RETURN_IF_ERROR(spend(from.buffers()));
   const size_t count = from.buffers() ? from.buffers()->size() : 0;
@@ -327,17 +220,17 @@ Status Parser::variant(const package::Variant &from, Variant &to) {
   to.arenaBytes = from.arena_bytes();
   if (to.arenaBytes < -1)
     return error("arena of ", to.arenaBytes, " bytes");
-  usedAsLoop.assign(out.symbolCount, false);
-  std::vector<bool> openSymbols(out.symbolCount);
+  buffersOf.assign(to.exprs.size(), 0);
+  for (const Buffer &buffer : to.buffers) {
+    ++buffersOf[buffer.bytes];
+    ++buffersOf[to.buffers[buffer.root].bytes];
+  }
   {
     Place place(*this, "prepare");
-    AICC_RETURN_IF_ERROR(
-        instructions(from.prepare(), to, true, openSymbols, to.prepare));
+    AICC_RETURN_IF_ERROR(program(from.prepare(), to, true, to.prepare));
   }
-  usedAsLoop.assign(out.symbolCount, false);
-  std::fill_n(openSymbols.begin(), out.symbols.size(), true);
   Place place(*this, "program");
-  return instructions(from.program(), to, false, openSymbols, to.program);
+  return program(from.program(), to, false, to.program);
 }
 
 Status Parser::kernel(const package::Kernel &from, const Variant &in,
@@ -378,8 +271,6 @@ Status Parser::buffer(const package::Buffer &from, size_t index, size_t count,
                                "dimension has expression", to.dims));
   to.bytes = from.bytes();
   AICC_RETURN_IF_ERROR(expression(to.bytes, in, "size"));
-  if (needsLoop[to.bytes])
-    return error("size depends on a loop");
   if (to.storage == Storage::prepared && needsSymbol[to.bytes])
     return error("size of a prepared buffer depends on a symbol");
   const size_t limit = to.storage == Storage::input    ? out.inputs.size()
@@ -446,138 +337,6 @@ Status Parser::aliases(const package::Variant &from, Variant &to) {
   }
   return {};
 }
-
-Status Parser::expression(uint32_t index, const Variant &in, const char *what) {
-  if (index >= in.exprs.size())
-    return error(what, " has expression index ", index, ", but there are ",
-                 in.exprs.size());
-  return {};
-}
-
-Status Parser::access(const Variant &in, uint32_t buffer, bool write,
-                      bool prepare) {
-  const Storage storage = in.buffers[in.buffers[buffer].root].storage;
-  if (write && (storage == Storage::input || storage == Storage::weight))
-    return error(
-        "writes to ", numbered("buffer", buffer, in.buffers[buffer].name),
-        ", which has the memory of an ", package::EnumNameStorage(storage));
-  if (write && storage == Storage::prepared && !prepare)
-    return error("writes to ",
-                 numbered("buffer", buffer, in.buffers[buffer].name),
-                 ", which only the prepare program may do");
-  if (prepare && (storage == Storage::input || storage == Storage::output))
-    return error("uses ", numbered("buffer", buffer, in.buffers[buffer].name),
-                 ", which has no memory before a run");
-  if (prepare && needsSymbol[in.buffers[buffer].bytes])
-    return error("uses ", numbered("buffer", buffer, in.buffers[buffer].name),
-                 ", whose size depends on a symbol");
-  return {};
-}
-
-Status Parser::launch(const package::Instruction &from, Variant &in,
-                      bool prepare, Instruction &to) {
-  to.kernel = from.kernel();
-  if (to.kernel >= in.kernels.size())
-    return error("kernel index ", to.kernel, ", but there are ",
-                 in.kernels.size());
-  const Kernel &kernel = in.kernels[to.kernel];
-  Place place(*this, numbered("launch of kernel", to.kernel, kernel.entry));
-  AICC_RETURN_IF_ERROR(
-      indices(from.buffers(), in.buffers.size(), "buffer", to.buffers));
-  if (to.buffers.size() != kernel.buffers)
-    return error("passes ", to.buffers.size(), " buffers, expected ",
-                 kernel.buffers);
-  AICC_RETURN_IF_ERROR(
-      indices(from.scalars(), in.exprs.size(), "expression", to.scalars));
-  if (to.scalars.size() != kernel.scalars)
-    return error("passes ", to.scalars.size(), " scalars, expected ",
-                 kernel.scalars);
-  for (size_t i = 0; i < to.buffers.size(); ++i)
-    AICC_RETURN_IF_ERROR(access(in, to.buffers[i],
-                                i >= kernel.buffers - kernel.outputs, prepare));
-  std::vector<uint32_t> grid;
-  AICC_RETURN_IF_ERROR(
-      indices(from.grid(), in.exprs.size(), "grid has expression", grid));
-  if (grid.size() != 3)
-    return error("grid has ", grid.size(), " sizes, expected 3");
-  std::copy(grid.begin(), grid.end(), to.grid.begin());
-  to.scratch = from.scratch();
-  return expression(to.scratch, in, "scratch");
-}
-
-Status Parser::transfer(const package::Instruction &from, Variant &in,
-                        bool prepare, Instruction &to) {
-  AICC_RETURN_IF_ERROR(
-      indices(from.buffers(), in.buffers.size(), "buffer", to.buffers));
-  const size_t expected = from.op() == Operation::copy ? 2 : 1;
-  if (to.buffers.size() != expected)
-    return error("has ", to.buffers.size(), " buffers, expected ", expected);
-  if (expected == 2)
-    AICC_RETURN_IF_ERROR(access(in, to.buffers[0], false, prepare));
-  return access(in, to.buffers.back(), true, prepare);
-}
-
-Status Parser::loop(const package::Instruction &from, Variant &in, bool prepare,
-                    std::vector<bool> &openSymbols, Instruction &to) {
-  to.symbol = from.symbol();
-  to.count = from.count();
-  if (to.symbol < out.symbols.size() || to.symbol >= out.symbolCount)
-    return error("loop sets symbol ", to.symbol, ", expected ",
-                 out.symbols.size(), " to ", out.symbolCount);
-  if (usedAsLoop[to.symbol])
-    return error("two loops set symbol ", to.symbol);
-  usedAsLoop[to.symbol] = true;
-  AICC_RETURN_IF_ERROR(expression(to.count, in, "loop count"));
-  openSymbols[to.symbol] = true;
-  AICC_RETURN_IF_ERROR(
-      instructions(from.body(), in, prepare, openSymbols, to.body));
-  openSymbols[to.symbol] = false;
-  return {};
-}
-
-Status Parser::instructions(const Instructions *from, Variant &in, bool prepare,
-                            std::vector<bool> &openSymbols,
-                            std::vector<Instruction> &to) {
-  AICC_RETURN_IF_ERROR(spend(from));
-  AICC_RETURN_IF_ERROR(spend(&in.exprs.nodes));
-  const std::vector<bool> available = in.exprs.computable(openSymbols);
-  for (unsigned i = 0; from && i < from->size(); ++i) {
-    const package::Instruction &source = *from->Get(i);
-    Instruction &instruction = to.emplace_back();
-    if (source.op() > package::Operation::MAX)
-      return error("instruction ", i, " has unknown operation ",
-                   unsigned(source.op()));
-    Place place(*this, std::string("instruction ") + std::to_string(i));
-    instruction.op = source.op();
-    if (source.op() == Operation::launch)
-      AICC_RETURN_IF_ERROR(launch(source, in, prepare, instruction));
-    else if (source.op() == Operation::loop)
-      AICC_RETURN_IF_ERROR(loop(source, in, prepare, openSymbols, instruction));
-    else
-      AICC_RETURN_IF_ERROR(transfer(source, in, prepare, instruction));
-
-    // A value must be there when it is asked for: named symbols in the main
-    // program, and those of the loops around.
-    auto check = [&](uint32_t index) -> Status {
-      if (!available[index])
-        return error("expression ", index,
-                     " uses a symbol that has no value here");
-      return {};
-    };
-    for (uint32_t scalar : instruction.scalars)
-      AICC_RETURN_IF_ERROR(check(scalar));
-    if (source.op() == Operation::launch) {
-      for (uint32_t size : instruction.grid)
-        AICC_RETURN_IF_ERROR(check(size));
-      AICC_RETURN_IF_ERROR(check(instruction.scratch));
-    } else if (source.op() == Operation::loop) {
-      AICC_RETURN_IF_ERROR(check(instruction.count));
-    }
-  }
-  return {};
-}
-
-} // namespace
 
 Status aicc::parseHeader(std::span<const uint8_t> header, uint64_t fileSize,
                          Package &out) {

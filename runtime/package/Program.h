@@ -87,7 +87,16 @@ struct Instruction {
   uint32_t scratch = 0;
   uint32_t symbol = 0;
   uint32_t count = 0;
-  std::vector<Instruction> body;
+  std::vector<Instruction> body; // of a loop; of a branch if true
+  uint64_t element = 0;
+  int64_t minimum = 0;
+  std::vector<std::string> sources;
+  std::optional<uint32_t> condition; // of a loop: buffer
+  std::optional<uint32_t> trips;     // symbol
+  std::vector<Instruction> otherwise;
+  std::string function;
+  std::string attributes;
+  uint32_t outputs = 0;
 };
 
 struct Variant {
