@@ -34,6 +34,16 @@ def program(name):
     return str(path)
 
 
+def python_package():
+    """Makes `import aicc` find the package in the build tree, or SKIP."""
+    folder = BUILD / "python"
+    if not any((folder / "aicc").glob("_runtime.*")):
+        skip(f"the Python package is not built in {BUILD} (nanobind was absent)")
+    sys.path.insert(0, str(folder))
+    # For processes that are started from here.
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])
+
+
 def vendor_tool(name):
     """A vendor's or distribution's tool, or None."""
     inside = BUILD / "venv"

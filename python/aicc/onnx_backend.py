@@ -1,0 +1,138 @@
+# onnx_backend.py - aicc as a backend in the sense of onnx.backend.base.
+#
+# Licensed under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""`aicc.onnx_backend.prepare(model).run(inputs)`.
+
+A model is compiled when it is prepared. If its import needs the values of
+inputs that decide about ranks or types (the axes of a reduction, for
+instance), it is compiled when it is run, with lists of integers among those
+inputs as constants, once for each of their values.
+"""
+
+import numpy
+import onnx
+from onnx.backend.base import Backend as _Backend
+from onnx.backend.base import BackendRep as _BackendRep
+from onnx.backend.base import namedtupledict
+
+import aicc
+
+# ONNX's names of devices; others are the runtime's own.
+DEVICES = {"CPU": "cpu", "CUDA": "cuda"}
+
+
+def _is_list_of_integers(value):
+    return isinstance(value, numpy.ndarray) and value.dtype.kind in "iub" and value.ndim <= 1
+
+
+def _key(constants):
+    return tuple((name, value.dtype.str, value.shape, value.tobytes()) for name, value in sorted(constants.items()))
+
+
+class BackendRep(_BackendRep):
+    """A model on a device."""
+
+    def __init__(self, model, device, targets=None, threads=0, **options):
+        self._model = model.SerializeToString()
+        self._device = device
+        self._threads = threads
+        family = device.split(":")[0]
+        self._options = {"targets": targets or ("cpu:native" if family == "cpu" else family), **options}
+        initialized = {tensor.name for tensor in model.graph.initializer}
+        initialized |= {tensor.values.name for tensor in model.graph.sparse_initializer}
+        self.inputs = [port.name for port in model.graph.input if port.name not in initialized]
+        self.outputs = [port.name for port in model.graph.output]
+        self._tuple = namedtupledict("Outputs", self.outputs)
+        self._sessions = {}
+        # Names of the inputs that have to be constants.
+        self._needed = []
+        try:
+            self._sessions[()] = self._compile({})
+        except aicc.CompileError as error:
+            self._needed = [name for name in error.needed if name in self.inputs]
+            if not self._needed:
+                raise
+
+    def _compile(self, constants):
+        package = aicc.compile(self._model, values=constants, **self._options)
+        return package.session(self._device, self._threads)
+
+    def _session(self, inputs):
+        """A session for these inputs, without those of them that it has as constants."""
+        while True:
+            constants = {name: numpy.asarray(inputs[name]) for name in self._needed if name in inputs}
+            constants = {name: value for name, value in constants.items() if _is_list_of_integers(value)}
+            key = _key(constants)
+            if key not in self._sessions:
+                try:
+                    self._sessions[key] = self._compile(constants)
+                except aicc.CompileError as error:
+                    more = [name for name in error.needed if name not in self._needed and
+                            _is_list_of_integers(inputs.get(name))]
+                    if not more:
+                        raise
+                    self._needed += more
+                    continue
+            return self._sessions[key], {name: value for name, value in inputs.items() if name not in constants}
+
+    def run(self, inputs, **kwargs):
+        """`inputs` in the graph's order, or by name."""
+        if isinstance(inputs, dict):
+            named = dict(inputs)
+        else:
+            inputs = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+            if len(inputs) > len(self.inputs):
+                raise aicc.Error(f"{len(inputs)} inputs are given, expected {len(self.inputs)}")
+            named = dict(zip(self.inputs, inputs))
+        session, rest = self._session(named)
+        found = dict(zip((port.name for port in session.package.outputs), map(aicc.to_numpy, session.run(rest))))
+        return self._tuple(*(found[name] for name in self.outputs))
+
+
+class Backend(_Backend):
+    @classmethod
+    def device_name(cls, device):
+        """The runtime's name of a device."""
+        family, _, index = device.partition(":")
+        family = DEVICES.get(family, family)
+        return f"{family}:{index}" if index else family
+
+    @classmethod
+    def supports_device(cls, device):
+        return aicc.has_device(cls.device_name(device))
+
+    @classmethod
+    def is_compatible(cls, model, device="CPU", **kwargs):
+        return True
+
+    @classmethod
+    def prepare(cls, model, device="CPU", **kwargs):
+        """`kwargs`: `threads`, and what `aicc.compile` takes."""
+        return BackendRep(model, cls.device_name(device), **kwargs)
+
+    @classmethod
+    def run_model(cls, model, inputs, device="CPU", **kwargs):
+        return cls.prepare(model, device, **kwargs).run(inputs)
+
+    @classmethod
+    def run_node(cls, node, inputs, device="CPU", outputs_info=None, **kwargs):
+        """One node on arrays. `opset_version`: of ai.onnx, the newest unless given."""
+        opset = kwargs.pop("opset_version", onnx.defs.onnx_opset_version())
+        inputs = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+        given = [name for name in node.input if name]
+        ports = [onnx.helper.make_tensor_value_info(name, onnx.helper.np_dtype_to_tensor_dtype(array.dtype), array.shape)
+                 for name, array in zip(given, map(numpy.asarray, inputs))]
+        outputs = [onnx.ValueInfoProto(name=name) for name in node.output if name]
+        imports = [onnx.helper.make_opsetid("", opset)]
+        if node.domain not in ("", "ai.onnx"):
+            imports.append(onnx.helper.make_opsetid(node.domain, kwargs.pop("domain_version", 1)))
+        model = onnx.helper.make_model(onnx.helper.make_graph([node], "node", ports, outputs), opset_imports=imports)
+        return cls.run_model(model, list(inputs), device, **kwargs)
+
+
+supports_device = Backend.supports_device
+is_compatible = Backend.is_compatible
+prepare = Backend.prepare
+run_model = Backend.run_model
+run_node = Backend.run_node
