@@ -44,6 +44,9 @@ static aicc_compiler_status run(const aicc_compiler_options *given,
   }
   for (size_t i = 0; i < options.dim_count; ++i)
     o.dims.emplace_back(options.dims[i].name, options.dims[i].size);
+  for (size_t i = 0; i < options.sequence_count; ++i)
+    o.sequences.emplace_back(options.sequences[i].name,
+                             options.sequences[i].contents);
   std::string error;
   for (size_t i = 0; i < options.value_count; ++i) {
     const aicc_compiler_value &value = options.values[i];

@@ -34,6 +34,8 @@ struct Options {
   // messages. External data is looked for in `modelDirectory`, unless empty.
   std::string_view model;
   std::string modelDirectory;
+  // What is in inputs that are no tensors (onnx::ImportOptions::sequences).
+  std::vector<std::pair<std::string, std::string>> sequences;
   std::string objectDirectory; // where kernels' objects are saved, "" = nowhere
   std::string cacheDirectory;  // "" = the user's
   bool cache = true;

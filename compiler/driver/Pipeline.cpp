@@ -81,9 +81,12 @@ static LogicalResult import(State &state) {
   const Options &options = state.options;
   llvm::StringRef suffix = llvm::sys::path::extension(options.input);
   if (suffix == ".mlir" && options.model.empty()) {
-    if (!options.dims.empty() || !options.values.empty())
-      return fail(state, (options.dims.empty() ? "--value" : "--dim") +
-                             (" is for models, not for " + options.input));
+    const char *option = !options.dims.empty()        ? "--dim"
+                         : !options.values.empty()    ? "--value"
+                         : !options.sequences.empty() ? "--sequence"
+                                                      : nullptr;
+    if (option)
+      return fail(state, option + (" is for models, not for " + options.input));
     if (!llvm::sys::fs::exists(options.input))
       return fail(state, options.input + ": no such file");
     state.model = parseSourceFile<ModuleOp>(options.input, &state.context);
@@ -92,6 +95,7 @@ static LogicalResult import(State &state) {
   onnx::ImportOptions import;
   import.dimOverrides = options.dims;
   import.inputValues = options.values;
+  import.sequences = options.sequences;
   if (options.model.empty()) {
     state.model = onnx::importModel(state.context, options.input, import,
                                     state.error, &state.neededInputs);

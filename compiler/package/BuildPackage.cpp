@@ -161,6 +161,9 @@ private:
                                         body.getTerminator()->getOperands()))
       if (!port(package.outputs, name, value))
         return false;
+    if (auto text = program->getParentOp()->getAttrOfType<StringAttr>(
+            "graph.signature"))
+      package.signature = text.getValue().str();
     if (auto limits =
             program->getParentOp()->getAttrOfType<ArrayAttr>("graph.limits"))
       for (auto limit : limits.getAsRange<AffineMapAttr>()) {

@@ -29,7 +29,7 @@ int main(int argc, char **argv) {
   CLI::App app("Compiles a model to a package that the aicc runtime runs.",
                "aicc");
   std::string targets = "cpu";
-  std::vector<std::string> dims, values;
+  std::vector<std::string> dims, values, sequences;
   bool listTargets = false, noCache = false;
   app.set_version_flag("--version", version());
   app.add_option("model", options.input, "Model file: .onnx");
@@ -42,6 +42,10 @@ int main(int argc, char **argv) {
       ->allow_extra_args(false);
   app.add_option("--value", values,
                  "Make an input a constant: NAME=FILE (.npy, or a TensorProto)")
+      ->allow_extra_args(false);
+  app.add_option("--sequence", sequences,
+                 "What is in a sequence or optional: NAME=COUNT, "
+                 "NAME=[2,3][4,n] (shapes) or NAME=none")
       ->allow_extra_args(false);
   app.add_option("--save-objects", options.objectDirectory,
                  "Folder for every kernel's object and assembly");
@@ -83,6 +87,13 @@ int main(int argc, char **argv) {
     if (size < 0 || !rest || *rest || rest == dim.c_str() + equals + 1)
       return fail(2, "--dim \"" + dim + "\" is not NAME=SIZE");
     options.dims.emplace_back(dim.substr(0, equals), size);
+  }
+  for (const std::string &sequence : sequences) {
+    size_t equals = sequence.rfind('=');
+    if (equals == std::string::npos || equals == 0)
+      return fail(2, "--sequence \"" + sequence + "\" is not NAME=CONTENTS");
+    options.sequences.emplace_back(sequence.substr(0, equals),
+                                   sequence.substr(equals + 1));
   }
   std::string error;
   for (const std::string &value : values) {

@@ -227,17 +227,16 @@ struct OutlineKernelsPass
         root = op;
     if (root->hasTrait<graph::Elementwise>())
       root = cluster.ops.back();
+    bool isStatic = !usesSymbols(region);
     exec::KernelOp kernel =
         kernelFor(region, argumentTypes, resultTypes, sources, root->getLoc(),
                   inPlace(cluster, inputs.getArrayRef(), results));
 
     SmallVector<Location> locs;
     SmallVector<Type> types;
-    bool isStatic = true;
     for (Value result : results) {
       locs.push_back(result.getLoc());
       types.push_back(result.getType());
-      isStatic &= cast<ShapedType>(result.getType()).hasStaticShape();
     }
     SmallVector<Value> operands;
     bool prepare = isStatic && isa<exec::ProgramOp>(builder.getBlock()->getParentOp());
@@ -250,6 +249,30 @@ struct OutlineKernelsPass
         SymbolRefAttr::get(kernel.getSymNameAttr()), operands,
         prepare ? builder.getUnitAttr() : UnitAttr());
     mapping.map(results, op.getResults());
+  }
+
+  /// Whether sizes that are only known in a run take part, in a type or in an
+  /// attribute (an offset, the entries of graph.dimensions).
+  static bool usesSymbols(Region &region) {
+    auto inMap = [](AffineMap map) {
+      bool found = false;
+      map.walkExprs([&](AffineExpr e) { found |= isa<AffineSymbolExpr>(e); });
+      return found;
+    };
+    return region
+        .walk([&](Operation *op) {
+          for (Type type : op->getResultTypes()) {
+            auto tensor = dyn_cast<RankedTensorType>(type);
+            if (tensor && !tensor.hasStaticShape())
+              return WalkResult::interrupt();
+          }
+          for (NamedAttribute attribute : op->getAttrs())
+            if (auto map = dyn_cast<AffineMapAttr>(attribute.getValue());
+                map && inMap(map.getValue()))
+              return WalkResult::interrupt();
+          return WalkResult::advance();
+        })
+        .wasInterrupted();
   }
 
   /// Whether the value is known once the session exists.

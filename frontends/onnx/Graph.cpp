@@ -176,6 +176,12 @@ LogicalResult Importer::importNode(const proto::NodeProto &proto, size_t index,
     unsupported(domain, proto.op_type(), version, title, {});
     poisoned = true;
   }
+  if (op && !op->composites)
+    for (auto [i, tensor] : llvm::enumerate(node.inputs_))
+      if (tensor && tensor->composite)
+        return fail("node \"" + title + "\" (" + proto.op_type() + "): input " +
+                    Twine(i) + " is " + describe(tensor->composite->kind) +
+                    ", expected a tensor");
   if (poisoned) {
     node.poisonResults();
   } else if (function != functions_.end()) {

@@ -45,13 +45,24 @@ struct ImportOptions {
   /// serialised TensorProto. What determines shapes (the target of a Reshape,
   /// say) must be known while compiling. Such inputs are none of `main`'s.
   std::vector<std::pair<std::string, std::string>> inputValues;
+  /// What is in an input that is no tensor, of which a graph says too little:
+  /// the name of an input and
+  ///   "3"              three elements, of the shape that its type gives,
+  ///   "[2,3][n,?]"     two elements of these shapes: numbers, names of
+  ///                    symbols, or `?` for a symbol of its own,
+  ///   "none"           an optional without an element.
+  /// The shape of a tensor of unknown rank can be given, too.
+  std::vector<std::pair<std::string, std::string>> sequences;
 };
 
 /// The operators of a model file as a module with one function `main`, or null
 /// and one line in `error`. The module's attributes are
 ///   graph.symbols   the names of the symbols,
 ///   graph.limits    maps `()[symbols] -> (a, b)`, each a condition a <= b that
-///                   was taken for granted; sizes that break one are invalid.
+///                   was taken for granted; sizes that break one are invalid,
+///   graph.signature JSON, where an input or output is no tensor: how `main`'s
+///                   arguments and results make up those of the model
+///                   (Signature.cpp).
 /// Where the import failed for want of the values of inputs (`inputValues`),
 /// their names are put into `neededInputs`. The next attempt may need more.
 mlir::OwningOpRef<mlir::ModuleOp>

@@ -201,92 +201,6 @@ AffineExpr Importer::parseDimension(StringRef text) const {
   return parser.rest.empty() ? expr : AffineExpr();
 }
 
-LogicalResult Importer::declareInputs() {
-  const proto::GraphProto &graph = model->proto.graph();
-  for (const auto &tensor : graph.initializer())
-    initialized_.insert(tensor.name());
-  for (const auto &tensor : graph.sparse_initializer())
-    initialized_.insert(tensor.values().name());
-
-  for (const auto &[name, data] : options.inputValues) {
-    proto::TensorProto *tensor = model->newTensor();
-    if (!tensor->ParseFromString(data))
-      return fail("the value given for input \"" + Twine(name) +
-                  "\" is no tensor");
-    tensor->set_name(name);
-    given_.push_back(tensor);
-    if (llvm::none_of(graph.input(),
-                      [&](const auto &info) { return info.name() == name; }))
-      return fail("there is no input \"" + Twine(name) + "\" to give a value");
-    if (!initialized_.insert(name).second)
-      return fail("input \"" + Twine(name) + "\" has a value already");
-  }
-
-  std::set<std::string> names;
-  std::vector<std::pair<size_t, size_t>> composite;
-  for (const auto &info : graph.input()) {
-    if (initialized_.count(info.name()))
-      continue;
-    if (info.name().empty())
-      return fail("an input of the graph has no name");
-    std::string name = "input \"" + info.name() + "\"";
-    if (!names.insert(info.name()).second)
-      return fail(name + " is defined twice");
-    if (!info.type().has_tensor_type())
-      return fail(name + " is not a tensor, which is not supported");
-    const auto &type = info.type().tensor_type();
-    Type element = elementType(context, type.elem_type());
-    if (!element)
-      return fail(name + " has element type " + dataTypeName(type.elem_type()) +
-                  ", which is not supported");
-    if (!type.has_shape())
-      return fail(name + " has no rank, expected dimensions");
-    if (type.shape().dim_size() > 64)
-      return fail(name + " has " + Twine(type.shape().dim_size()) +
-                  " dimensions, expected at most 64");
-    Input input{&info, element, {}};
-    for (const auto &dim : type.shape().dim()) {
-      if (dim.has_dim_value() && dim.dim_value() < 0 && dim.dim_value() != -1)
-        return fail(name + " has dimension " + Twine(dim.dim_value()) +
-                    ", expected at least 0");
-      // Some exporters write -1 for an unknown size.
-      if (dim.has_dim_value() && dim.dim_value() >= 0) {
-        input.dims.push_back(getAffineConstantExpr(dim.dim_value(), context));
-        continue;
-      }
-      std::string symbol = dim.dim_param();
-      if (symbol.empty())
-        symbol = info.name() + "_dim" + std::to_string(input.dims.size());
-      // "past + 1" is an expression if "past" is a dimension elsewhere.
-      if (StringRef(symbol).find_first_of("+-*/()") != StringRef::npos) {
-        composite.push_back({inputs_.size(), input.dims.size()});
-        input.dims.push_back({});
-        continue;
-      }
-      input.dims.push_back(
-          getAffineSymbolExpr(symbols.declare(symbol), context));
-    }
-    inputs_.push_back(std::move(input));
-  }
-  for (auto [i, d] : composite) {
-    StringRef text =
-        inputs_[i].info->type().tensor_type().shape().dim(d).dim_param();
-    AffineExpr expr = parseDimension(text);
-    inputs_[i].dims[d] =
-        expr ? expr : getAffineSymbolExpr(symbols.declare(text), context);
-  }
-  for (const auto &[name, value] : options.dimOverrides) {
-    auto symbol = symbols.find(name);
-    if (!symbol)
-      return fail("no input has a dimension \"" + Twine(name) + "\" to fix");
-    if (value < 0)
-      return fail("dimension \"" + Twine(name) + "\" is fixed to " +
-                  Twine(value) + ", expected at least 0");
-    symbols.substitute(*symbol, getAffineConstantExpr(value, context));
-  }
-  return success();
-}
-
 LogicalResult Importer::addInitializers(const proto::GraphProto &graph,
                                         Scope &scope) {
   std::string error;
@@ -335,6 +249,11 @@ LogicalResult Importer::addInitializers(const proto::GraphProto &graph,
 Value Importer::materialize(Tensor &tensor) {
   if (tensor.value || failed() || tensor.poisoned)
     return tensor.value;
+  if (tensor.composite) {
+    (void)fail("value \"" + Twine(tensor.name) + "\" is " +
+               describe(tensor.composite->kind) + ", expected a tensor");
+    return {};
+  }
   OpBuilder::InsertionGuard guard(builder);
   if (lastConstant_)
     builder.setInsertionPointAfter(lastConstant_);
@@ -419,6 +338,7 @@ void Importer::assumeAtMost(AffineExpr a, AffineExpr b) {
 
 OwningOpRef<ModuleOp> Importer::attempt() {
   tensors_.clear();
+  composites_.clear();
   limits_.clear();
   unsupported_.clear();
   needed_.clear();
@@ -434,26 +354,12 @@ OwningOpRef<ModuleOp> Importer::attempt() {
   scope.opsets = &opsets_;
   SmallVector<Type> argumentTypes;
   SmallVector<Location> argumentLocs;
-  for (const Input &input : inputs_) {
-    Location loc = NameLoc::get(builder.getStringAttr(input.info->name()));
-    Tensor *tensor = newTensor(input.info->name(), loc);
-    tensor->element = input.element;
-    int64_t count = 1;
-    for (AffineExpr dim : input.dims) {
-      tensor->dims.push_back(symbols.resolve(dim));
-      int64_t size = std::max<int64_t>(
-          1, graph::constantOf(tensor->dims.back()).value_or(1));
-      if (llvm::MulOverflow(count, size, count) ||
-          count > options.maxElements) {
-        (void)fail("input \"" + Twine(input.info->name()) +
-                   "\" has too many elements, expected at most " +
-                   Twine(options.maxElements));
-        return {};
-      }
-    }
-    scope.values[input.info->name()] = tensor;
-    argumentTypes.push_back(graph::makeType(tensor->dims, input.element));
-    argumentLocs.push_back(loc);
+  SmallVector<Tensor *> arguments;
+  if (llvm::failed(bindInputs(scope, arguments)))
+    return {};
+  for (const Tensor *tensor : arguments) {
+    argumentTypes.push_back(graph::makeType(tensor->dims, tensor->element));
+    argumentLocs.push_back(tensor->loc);
   }
   builder.setInsertionPointToEnd(module->getBody());
   auto function =
@@ -461,10 +367,9 @@ OwningOpRef<ModuleOp> Importer::attempt() {
                            builder.getFunctionType(argumentTypes, {}));
   entry_ =
       builder.createBlock(&function.getBody(), {}, argumentTypes, argumentLocs);
-  for (auto [i, input] : llvm::enumerate(inputs_)) {
-    scope.values[input.info->name()]->value = entry_->getArgument(i);
-    function.setArgAttr(i, "graph.name",
-                        builder.getStringAttr(input.info->name()));
+  for (auto [i, tensor] : llvm::enumerate(arguments)) {
+    tensor->value = entry_->getArgument(i);
+    function.setArgAttr(i, "graph.name", builder.getStringAttr(tensor->name));
   }
   SmallVector<Tensor *> outputs;
   if (llvm::failed(importGraph(model->proto.graph(), scope, outputs)))
@@ -487,7 +392,24 @@ OwningOpRef<ModuleOp> Importer::attempt() {
   }
   SmallVector<Value> results;
   SmallVector<Type> resultTypes;
-  for (Tensor *tensor : outputs) {
+  SmallVector<Attribute> resultAttrs;
+  SmallVector<std::pair<std::string, Tensor *>> tensors;
+  llvm::json::Array inputSignature, outputSignature;
+  for (const InputValue &value : inputValues_)
+    inputSignature.push_back(describeInput(value));
+  bool composites =
+      llvm::any_of(inputValues_, [](auto &value) { return bool(value.kind); });
+  for (auto [output, tensor] :
+       llvm::zip(model->proto.graph().output(), outputs)) {
+    llvm::json::Value signature(nullptr);
+    composites |= bool(tensor->composite);
+    if (llvm::failed(flatten(*tensor, output.name(), tensors, signature)))
+      return {};
+    outputSignature.push_back(std::move(signature));
+  }
+  for (auto &[name, tensor] : tensors) {
+    resultAttrs.push_back(builder.getDictionaryAttr(
+        builder.getNamedAttr("graph.name", builder.getStringAttr(name))));
     Value value = materialize(*tensor);
     if (!value)
       return {};
@@ -496,10 +418,6 @@ OwningOpRef<ModuleOp> Importer::attempt() {
   }
   func::ReturnOp::create(builder, builder.getUnknownLoc(), results);
   function.setFunctionType(builder.getFunctionType(argumentTypes, resultTypes));
-  SmallVector<Attribute> resultAttrs;
-  for (const auto &output : model->proto.graph().output())
-    resultAttrs.push_back(builder.getDictionaryAttr(builder.getNamedAttr(
-        "graph.name", builder.getStringAttr(output.name()))));
   function.setAllResultAttrs(resultAttrs);
 
   SmallVector<Attribute> names;
@@ -511,6 +429,14 @@ OwningOpRef<ModuleOp> Importer::attempt() {
     limits.push_back(AffineMapAttr::get(graph::makeMap(Dims{a, b}, context)));
   if (!limits.empty())
     (*module)->setAttr("graph.limits", builder.getArrayAttr(limits));
+  if (composites) {
+    llvm::json::Value signature =
+        llvm::json::Object{{"inputs", std::move(inputSignature)},
+                           {"outputs", std::move(outputSignature)}};
+    std::string text;
+    llvm::raw_string_ostream(text) << signature;
+    (*module)->setAttr("graph.signature", builder.getStringAttr(text));
+  }
   return module;
 }
 
@@ -530,7 +456,7 @@ OwningOpRef<ModuleOp> Importer::run(std::string &error,
     error = error_.empty() ? "the model cannot be imported" : error_;
     if (neededInputs)
       for (unsigned i : needed_)
-        neededInputs->push_back(inputs_[i].info->name());
+        neededInputs->push_back(inputs_[i].name);
     return {};
   }
   // What the verifier finds is a mistake in a model that no check above knows.

@@ -21,6 +21,7 @@
 
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/StringMap.h"
+#include "llvm/Support/JSON.h"
 
 #include <deque>
 #include <map>
@@ -46,10 +47,34 @@ struct Known {
   llvm::SmallVector<Scalar> values;
 };
 
+struct Tensor;
+
+/// What a value is made of that is no tensor. It exists while importing only:
+/// how many tensors there are is known then, `main` sees nothing but tensors.
+struct Composite {
+  enum Kind {
+    /// Any number of tensors.
+    sequence,
+    /// A tensor or a sequence, or no element.
+    optional,
+    /// Two elements: a vector of keys, a vector of values.
+    map,
+    /// A sequence of maps with the same keys: a vector of keys, a matrix with
+    /// the values of one map in a row.
+    maps
+  };
+  Kind kind;
+  llvm::SmallVector<Tensor *> elements;
+};
+
+/// "a sequence"
+llvm::StringRef describe(Composite::Kind kind);
+
 /// A value of the model.
 struct Tensor {
   std::string name;
   mlir::Location loc;
+  /// Of the elements, where the value is composite; null if nobody said.
   mlir::Type element;
   Dims dims;
   /// Null until somebody needs the value as an operand.
@@ -60,6 +85,8 @@ struct Tensor {
   bool triedKnown = false;
   /// Depends on an unsupported operator, so nothing is known about it.
   bool poisoned = false;
+  /// Null for a tensor.
+  const Composite *composite = nullptr;
 
   int64_t rank() const { return dims.size(); }
 };
@@ -119,6 +146,8 @@ struct Operator {
   const char *name;
   int minVersion;
   OperatorFunction function;
+  /// Takes sequences, optionals or maps.
+  bool composites = false;
 };
 
 /// The newest version of each domain whose operators are all known here.
@@ -150,6 +179,8 @@ public:
   bool failed() const { return !error_.empty() || restart_; }
 
   Tensor *newTensor(llvm::StringRef name, mlir::Location loc);
+  Tensor *newComposite(llvm::StringRef name, mlir::Location loc,
+                       Composite composite);
   /// The tensor as an operand; null after an error.
   mlir::Value materialize(Tensor &tensor);
   /// Its contents, if it is small and they can be told; else null.
@@ -177,7 +208,27 @@ private:
   mlir::OwningOpRef<mlir::ModuleOp> attempt();
   bool readOpsets(std::map<std::string, int64_t> &opsets);
   bool indexFunctions();
+  struct Input;
+  struct InputValue;
   mlir::LogicalResult declareInputs();
+  mlir::LogicalResult declareInput(const proto::ValueInfoProto &info);
+  /// One tensor of an input; `own` gives it dimensions of its own even where
+  /// the type names them.
+  mlir::LogicalResult declarePort(const std::string &name,
+                                  const proto::TypeProto::Tensor &type,
+                                  const std::vector<std::string> *shape,
+                                  bool own);
+  /// The values of the inputs, over arguments of `main` that follow.
+  mlir::LogicalResult bindInputs(Scope &scope,
+                                 llvm::SmallVectorImpl<Tensor *> &arguments);
+  Tensor *bindInput(const InputValue &value,
+                    llvm::ArrayRef<Tensor *> arguments);
+  llvm::json::Value describeInput(const InputValue &value) const;
+  /// Appends the tensors of an output.
+  mlir::LogicalResult
+  flatten(Tensor &tensor, const std::string &name,
+          llvm::SmallVectorImpl<std::pair<std::string, Tensor *>> &results,
+          llvm::json::Value &signature);
   mlir::LogicalResult addInitializers(const proto::GraphProto &graph,
                                       Scope &scope);
   mlir::LogicalResult
@@ -193,17 +244,32 @@ private:
   Tensor *lookup(Scope &scope, llvm::StringRef name,
                  bool *defined = nullptr) const;
 
+  /// A tensor that `main` gets.
   struct Input {
-    const proto::ValueInfoProto *info;
+    std::string name;
     mlir::Type element;
     /// Over declared symbols.
     Dims dims;
+  };
+  /// An input of the graph: a tensor, or what is made of several.
+  struct InputValue {
+    std::string name;
+    std::optional<Composite::Kind> kind = {};
+    /// Where its tensor is in `inputs_`.
+    size_t port = 0;
+    std::vector<InputValue> elements = {};
+    mlir::Type element = {};
   };
   struct Function {
     const proto::FunctionProto *proto;
     std::map<std::string, int64_t> opsets;
   };
   std::vector<Input> inputs_;
+  std::vector<InputValue> inputValues_;
+  /// Dimensions that may be expressions over others: input and dimension.
+  std::vector<std::tuple<size_t, size_t, std::string>> composedDims_;
+  std::set<std::string> portNames_;
+  std::deque<Composite> composites_;
   std::map<std::string, Function> functions_;
   std::map<std::string, int64_t> opsets_;
   std::set<std::string> initialized_;

@@ -68,6 +68,8 @@ public:
   std::optional<Ints> integersOf(unsigned i, llvm::StringRef what);
   std::optional<Dims> expressionsOf(unsigned i, llvm::StringRef what);
   std::optional<double> numberOf(unsigned i);
+  /// An input that must be a sequence (or whatever `kind` says).
+  const Composite *composite(unsigned i, Composite::Kind kind);
 
   // Outputs.
   unsigned numOutputs() const { return proto.output_size(); }
@@ -80,9 +82,13 @@ public:
   void set(unsigned i, Tensor *tensor);
   /// The result comes from the model's file.
   void set(unsigned i, const proto::TensorProto *payload);
+  /// `element` is what it has elements of, where it may be empty.
+  void set(unsigned i, Composite composite, Type element = {});
   Tensor *result(unsigned i) const { return results_[i]; }
   /// A scalar of the importer's own making; i64 unless given.
   Tensor *knownScalar(AffineExpr value, Type element = {});
+  /// A tensor for a value inside a composite or a subgraph; null for null.
+  Tensor *wrap(Value value);
   void poisonResults();
 
   // Attributes. A wrong type is an error, an absent one gives the default.
@@ -208,6 +214,11 @@ private:
 /// its operator's function.
 bool evaluateKnown(Node &node);
 
+/// Runs a subgraph in place: its inputs are `inputs`. False after an error.
+bool inlineGraph(Node &node, const proto::GraphProto &graph,
+                 llvm::ArrayRef<Tensor *> inputs,
+                 llvm::SmallVectorImpl<Tensor *> &outputs);
+
 // Functions shared between operator files.
 /// Resolves the bounds of one axis of Slice; the size is set too.
 bool sliceBounds(Node &node, AffineExpr dim, AffineExpr start, AffineExpr end,
@@ -232,6 +243,7 @@ llvm::ArrayRef<Operator> attentionOperators();
 llvm::ArrayRef<Operator> recurrentOperators();
 llvm::ArrayRef<Operator> quantizationOperators();
 llvm::ArrayRef<Operator> structureOperators();
+llvm::ArrayRef<Operator> sequenceOperators();
 
 } // namespace aicc::onnx
 

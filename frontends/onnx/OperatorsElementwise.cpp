@@ -306,7 +306,7 @@ llvm::ArrayRef<Operator> aicc::onnx::elementwiseOperators() {
       {"", "Where", 9, where},
       {"", "Clip", 1, clip},
       {"", "Dropout", 1, dropout},
-      {"", "Identity", 1, identity},
+      {"", "Identity", 1, identity, true},
   };
   return table;
 }

@@ -96,10 +96,9 @@ static void constantOfShape(Node &n) {
   n.set(0, n.broadcastTo(value, *dims));
 }
 
-/// Runs a subgraph in place: its inputs are `inputs`.
-static bool inlineGraph(Node &n, const proto::GraphProto &graph,
-                        ArrayRef<Tensor *> inputs,
-                        SmallVectorImpl<Tensor *> &outputs) {
+bool aicc::onnx::inlineGraph(Node &n, const proto::GraphProto &graph,
+                             ArrayRef<Tensor *> inputs,
+                             SmallVectorImpl<Tensor *> &outputs) {
   Scope scope;
   scope.parent = &n.scope;
   scope.opsets = n.scope.opsets;
@@ -327,8 +326,8 @@ llvm::ArrayRef<Operator> aicc::onnx::structureOperators() {
       {"", "ConstantOfShape", 9, constantOfShape},
       {"", "Shape", 1, shapeOrSize},
       {"", "Size", 1, shapeOrSize},
-      {"", "If", 1, conditional},
-      {"", "Loop", 1, loop},
+      {"", "If", 1, conditional, true},
+      {"", "Loop", 1, loop, true},
       {"", "Scan", 8, scan},
   };
   return table;

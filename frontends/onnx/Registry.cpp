@@ -15,7 +15,8 @@ static llvm::ArrayRef<Operator> tableAt(unsigned i) {
       elementwiseOperators, activationOperators,    movementOperators,
       indexingOperators,    productOperators,       poolingOperators,
       reductionOperators,   normalizationOperators, attentionOperators,
-      recurrentOperators,   quantizationOperators,  structureOperators};
+      recurrentOperators,   quantizationOperators,  structureOperators,
+      sequenceOperators};
   return i < std::size(tables) ? tables[i]() : llvm::ArrayRef<Operator>();
 }
 

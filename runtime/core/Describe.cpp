@@ -139,7 +139,10 @@ public:
     out.key("variants").open('[');
     for (const Variant &variant : package.variants)
       this->variant(variant);
-    out.close(']').close('}');
+    out.close(']');
+    if (!package.signature.empty())
+      out.field("signature", package.signature);
+    out.close('}');
     return std::move(out.text);
   }
 

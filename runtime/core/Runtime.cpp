@@ -289,6 +289,11 @@ const char *aicc_package_variant(const aicc_package *package, size_t index) {
   return index < variants.size() ? variants[index].target.c_str() : nullptr;
 }
 
+const char *aicc_package_signature(const aicc_package *package) {
+  const std::string &text = package->contents().signature;
+  return text.empty() ? nullptr : text.c_str();
+}
+
 const char *aicc_package_describe(aicc_package *package) {
   std::call_once(package->described, [&] {
     package->description =

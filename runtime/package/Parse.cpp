@@ -149,6 +149,7 @@ Status Parser::parse(const package::Package &from) {
                  package::formatVersion);
   AICC_RETURN_IF_ERROR(text(from.producer(), out.producer));
   AICC_RETURN_IF_ERROR(text(from.model(), out.model));
+  AICC_RETURN_IF_ERROR(text(from.signature(), out.signature));
   AICC_RETURN_IF_ERROR(texts(from.symbols(), out.symbols));
   out.symbolCount = from.symbol_count();
   if (out.symbolCount < out.symbols.size())

@@ -123,6 +123,7 @@ struct Package {
   std::vector<Limit> limits;
   std::vector<Weight> weights;
   std::vector<Variant> variants;
+  std::string signature; // JSON; empty if all inputs and outputs are tensors
 };
 
 // Bytes of one element; 0 for a type that doesn't exist.

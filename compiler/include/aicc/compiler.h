@@ -44,6 +44,15 @@ typedef struct aicc_compiler_value {
   size_t bytes;
 } aicc_compiler_value;
 
+/* What is in an input that is a sequence or an optional: "3" for so many
+ * elements of the shape that its type gives, "[2,3][4,n]" for the shapes of the
+ * elements (n is a dynamic dimension, so is "?"), "none" for an optional without
+ * an element. For a tensor of unknown rank, its shape. */
+typedef struct aicc_compiler_sequence {
+  const char *name;
+  const char *contents;
+} aicc_compiler_sequence;
+
 /* Zero everything, then set struct_size and what is wanted. Newer versions only
  * append fields. */
 typedef struct aicc_compiler_options {
@@ -61,6 +70,8 @@ typedef struct aicc_compiler_options {
   const void *model; /* an ONNX model in memory; NULL = read `input` */
   size_t model_bytes;
   const char *model_directory; /* where its external data is; NULL = nowhere */
+  const aicc_compiler_sequence *sequences;
+  size_t sequence_count;
 } aicc_compiler_options;
 
 /* What a compilation had to say. */

@@ -98,3 +98,18 @@ func.func @main(%x: tensor<2x2xf32>) -> tensor<2x2xf32> {
   return %r : tensor<2x2xf32>
 }
 }
+
+// -----
+
+// Sizes are known in a run only: a kernel that needs no more than them is
+// nothing to prepare.
+// CHECK-LABEL: module
+// CHECK: exec.program
+// CHECK-NOT: {prepare}
+// CHECK: exec.finish
+module attributes {graph.symbols = ["n"]} {
+func.func @main(%x: tensor<?xf32, affine_map<()[s0] -> (s0)>>) -> tensor<2xi64> {
+  %d = graph.dimensions affine_map<()[s0] -> (s0, 3)> : tensor<2xi64>
+  return %d : tensor<2xi64>
+}
+}

@@ -120,8 +120,10 @@ TEST(Errors, Inputs) {
   {
     ModelBuilder b;
     b.graph.add_input()->set_name("x");
-    EXPECT_EQ(b.import(),
-              "error: input \"x\" is not a tensor, which is not supported");
+    EXPECT_EQ(
+        b.import(),
+        "error: input \"x\" is neither a tensor, a sequence or optional of "
+        "tensors, nor a map, which is not supported");
   }
   {
     ModelBuilder b;

@@ -201,6 +201,17 @@ AICC_API size_t aicc_package_variant_count(const aicc_package *package);
 /* "cpu:x86-64-v4" */
 AICC_API const char *aicc_package_variant(const aicc_package *package,
                                           size_t index);
+/* How inputs and outputs make up the sequences, optionals and maps of the
+ * model, as JSON:
+ *   {"inputs": [VALUE...], "outputs": [VALUE...]}
+ *   VALUE = {"name": ..., "kind": "tensor", "port": index}
+ *         | {"name": ..., "kind": "sequence" | "optional" | "map" | "maps",
+ *            "elements": [VALUE...]}
+ * Elements of a map are a vector of keys and one of values; "maps" is a
+ * sequence of maps with the same keys: these, and a matrix with the values of
+ * one map in a row. NULL if there are tensors only. The text comes from the
+ * package as it is. */
+AICC_API const char *aicc_package_signature(const aicc_package *package);
 /* Everything inside, as JSON. */
 AICC_API const char *aicc_package_describe(aicc_package *package);
 
