@@ -1,10 +1,14 @@
-# aicc_add_driver(NAME sources... [LINK libs...]): the driver of the backend in
-# backends/NAME/driver. It sees the public headers in runtime/include and
+# aicc_add_driver(NAME sources... [TABLES names...] [LINK libs...]): the driver of
+# the backend in backends/NAME/driver. It sees the public headers in runtime/include and
 # nothing else of the project, defines
 #     extern "C" const aicc_driver *aicc_driver_NAME(void);
+# (or one such function for each of TABLES)
 # and becomes part of the runtime library.
 function(aicc_add_driver name)
-  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "TABLES;LINK" ${ARGN})
+  if(NOT ARG_TABLES)
+    set(ARG_TABLES ${name})
+  endif()
   set(library aicc_driver_${name})
   add_library(${library} OBJECT ${ARG_UNPARSED_ARGUMENTS})
   add_library(aicc::backends::${name}::driver ALIAS ${library})
@@ -16,5 +20,6 @@ function(aicc_add_driver name)
     C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden
     VISIBILITY_INLINES_HIDDEN ON)
   set_property(GLOBAL APPEND PROPERTY AICC_DRIVERS ${name})
+  set_property(GLOBAL APPEND PROPERTY AICC_DRIVER_TABLES ${ARG_TABLES})
   set_property(GLOBAL APPEND PROPERTY AICC_DRIVER_LINK ${ARG_LINK})
 endfunction()

@@ -7,6 +7,8 @@
 
 #include "compiler/gpu/Generator.h"
 
+#include "compiler/target/MachineCode.h"
+
 #include "mlir/Conversion/Passes.h"
 #include "mlir/Transforms/Passes.h"
 
@@ -14,14 +16,33 @@ using namespace mlir;
 using namespace aicc;
 using namespace aicc::gpu;
 
+static constexpr StringRef virtualFormat = "elf-virtual";
+
+static bool isVirtual(const target::TargetRecord &record) {
+  return StringRef(record.family).ends_with(":virtual");
+}
+
 LogicalResult Generator::resolve(StringRef chip,
                                  std::vector<target::TargetRecord> &out_records,
                                  std::string &out_error) const {
   std::string known;
+  // "virtual", or "virtual:CHIP".
+  StringRef wanted = chip;
+  bool isVirtual = wanted.consume_front("virtual") &&
+                   (wanted.empty() || wanted.consume_front(":"));
+  if (!isVirtual)
+    wanted = chip;
   for (target::TargetRecord &record : records()) {
-    if (chip.empty() ? inDefault(record.chip) : chip == record.chip)
-      out_records.push_back(record);
     known += (known.empty() ? "" : ", ") + record.chip;
+    if (wanted.empty() ? !inDefault(record.chip) : wanted != record.chip)
+      continue;
+    if (isVirtual) {
+      record.family += ":virtual";
+      record.required = {virtualHost().str()};
+    }
+    // It runs the code of any chip: one is enough.
+    if (!isVirtual || out_records.empty())
+      out_records.push_back(record);
   }
   if (!out_records.empty())
     return success();
@@ -57,7 +78,14 @@ LogicalResult Generator::compile(exec::KernelOp kernel,
       translateModule(lowered.module, context, *machine, passesLeftOut());
   std::string error = "no LLVM IR was made";
   code.entry = lowered.function.getName().str();
-  if (!ir || !emit(*ir, *machine, record, codeOptions, code, error))
+  if (ir && isVirtual(record))
+    code.object =
+        emitVirtual(*ir, code.entry, {intrinsics(), how.subgroup},
+                    codeOptions.assembly ? &code.assembly : nullptr, error);
+  bool done = ir && (isVirtual(record) ? !code.object.empty()
+                                       : emit(*ir, *machine, record,
+                                              codeOptions, code, error));
+  if (!done)
     return kernel.emitError() << "kernel '" << kernel.getSymName() << "' for "
                               << record.name() << ": " << error;
   code.grid = lowered.grid;
@@ -73,6 +101,37 @@ LogicalResult Generator::link(ArrayRef<const target::KernelCode *> kernels,
                               std::vector<target::ObjectFile> &out_objects,
                               std::vector<unsigned> &out_index,
                               std::string &out_error) const {
+  if (isVirtual(record))
+    return linkTogether(kernels, virtualFormat, record, out_objects, out_index,
+                        out_error);
+  return linkObjects(kernels, record, out_objects, out_index, out_error);
+}
+
+LogicalResult
+Generator::linkTogether(ArrayRef<const target::KernelCode *> kernels,
+                        StringRef format, const target::TargetRecord &record,
+                        std::vector<target::ObjectFile> &out_objects,
+                        std::vector<unsigned> &out_index,
+                        std::string &out_error) {
+  if (kernels.empty())
+    return success();
+  std::vector<StringRef> objects;
+  for (const target::KernelCode *kernel : kernels)
+    objects.push_back(kernel->object);
+  target::ObjectFile linked{format.str(), record.chip, {}};
+  if (failed(target::linkSharedObject(objects, linked.bytes, out_error)))
+    return failure();
+  out_index.assign(kernels.size(), out_objects.size());
+  out_objects.push_back(std::move(linked));
+  return success();
+}
+
+LogicalResult
+Generator::linkObjects(ArrayRef<const target::KernelCode *> kernels,
+                       const target::TargetRecord &record,
+                       std::vector<target::ObjectFile> &out_objects,
+                       std::vector<unsigned> &out_index,
+                       std::string &out_error) const {
   for (const target::KernelCode *kernel : kernels) {
     out_index.push_back(out_objects.size());
     out_objects.push_back({format().str(), record.chip, kernel->object});

@@ -15,6 +15,7 @@
 #define AICC_COMPILER_GPU_GENERATOR_H
 
 #include "compiler/gpu/Gpu.h"
+#include "compiler/gpu/Virtual.h"
 #include "compiler/target/CodeGenerator.h"
 
 #include "mlir/Pass/PassManager.h"
@@ -30,14 +31,26 @@ public:
                               const target::TargetRecord &record,
                               const target::CodeOptions &options,
                               target::KernelCode &out_code) const override;
-  /// One object per kernel: kernels are loaded when they are needed.
   mlir::LogicalResult link(llvm::ArrayRef<const target::KernelCode *> kernels,
                            const target::TargetRecord &record,
                            std::vector<target::ObjectFile> &out_objects,
                            std::vector<unsigned> &out_index,
-                           std::string &out_error) const override;
+                           std::string &out_error) const final;
 
 protected:
+  /// `link` for the vendor's own format; unless overridden one object per
+  /// kernel: kernels are loaded when they are needed.
+  virtual mlir::LogicalResult
+  linkObjects(llvm::ArrayRef<const target::KernelCode *> kernels,
+              const target::TargetRecord &record,
+              std::vector<target::ObjectFile> &out_objects,
+              std::vector<unsigned> &out_index, std::string &out_error) const;
+  /// All kernels in one shared object.
+  static mlir::LogicalResult
+  linkTogether(llvm::ArrayRef<const target::KernelCode *> kernels,
+               llvm::StringRef format, const target::TargetRecord &record,
+               std::vector<target::ObjectFile> &out_objects,
+               std::vector<unsigned> &out_index, std::string &out_error);
   /// All chips known; `inDefault` tells which of them an empty name means.
   virtual std::vector<target::TargetRecord> records() const = 0;
   virtual bool inDefault(llvm::StringRef chip) const = 0;
@@ -51,6 +64,8 @@ protected:
   virtual std::unique_ptr<llvm::TargetMachine>
   createMachine(const target::TargetRecord &record,
                 const Lowered &lowered) const = 0;
+  /// What the vendor's intrinsics do, for virtual devices.
+  virtual llvm::ArrayRef<Intrinsic> intrinsics() const = 0;
   /// Fills object and assembly; false with a message if it can't be done.
   virtual bool emit(llvm::Module &module, llvm::TargetMachine &machine,
                     const target::TargetRecord &record,

@@ -205,7 +205,14 @@ std::vector<aicc_device *> aicc::device::all() {
 Status aicc::device::find(std::string_view name, aicc_device *&out) {
   Registry &r = registry();
   std::lock_guard lock(r.mutex);
-  const std::string_view family = name.substr(0, name.find(':'));
+  // The longest family that the name begins with: "cuda:virtual" is one.
+  std::string_view family = name.substr(0, name.find(':'));
+  for (const std::unique_ptr<Entry> &entry : r.entries) {
+    const std::string_view other = entry->table->family;
+    if (other.size() > family.size() && name.starts_with(other) &&
+        (name.size() == other.size() || name[other.size()] == ':'))
+      family = other;
+  }
   for (aicc_device *device : r.devices(family))
     if (device->name == name || family == name) {
       out = device;

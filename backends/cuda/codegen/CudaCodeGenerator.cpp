@@ -94,6 +94,23 @@ class CudaCodeGenerator final : public aicc::gpu::Generator {
     passes.addPass(createConvertGpuOpsToNVVMOps(options));
   }
 
+  ArrayRef<aicc::gpu::Intrinsic> intrinsics() const override {
+    using aicc::gpu::Meaning;
+    static constexpr aicc::gpu::Intrinsic table[] = {
+        {"llvm.nvvm.read.ptx.sreg.tid.x", Meaning::threadX},
+        {"llvm.nvvm.read.ptx.sreg.tid.y", Meaning::threadY},
+        {"llvm.nvvm.read.ptx.sreg.tid.z", Meaning::threadZ},
+        {"llvm.nvvm.read.ptx.sreg.ctaid.x", Meaning::groupX},
+        {"llvm.nvvm.read.ptx.sreg.ctaid.y", Meaning::groupY},
+        {"llvm.nvvm.read.ptx.sreg.ctaid.z", Meaning::groupZ},
+        {"llvm.nvvm.read.ptx.sreg.laneid", Meaning::lane},
+        {"llvm.nvvm.barrier.cta.sync", Meaning::barrier},
+        {"llvm.nvvm.barrier0", Meaning::barrier},
+        {"llvm.nvvm.shfl.sync.bfly", Meaning::shuffleXorMasked},
+    };
+    return table;
+  }
+
   std::unique_ptr<llvm::TargetMachine>
   createMachine(const target::TargetRecord &record,
                 const aicc::gpu::Lowered &) const override {

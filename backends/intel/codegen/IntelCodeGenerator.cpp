@@ -98,6 +98,19 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
     return names;
   }
 
+  ArrayRef<aicc::gpu::Intrinsic> intrinsics() const override {
+    using aicc::gpu::Meaning;
+    // OpenCL's built-in functions, under their C++ names.
+    static constexpr aicc::gpu::Intrinsic table[] = {
+        {"_Z12get_local_id", Meaning::thread},
+        {"_Z12get_group_id", Meaning::group},
+        {"_Z22get_sub_group_local_id", Meaning::lane},
+        {"_Z21sub_group_shuffle_xor", Meaning::shuffleXor},
+        {"_Z7barrier", Meaning::barrier},
+    };
+    return table;
+  }
+
   std::unique_ptr<llvm::TargetMachine>
   createMachine(const target::TargetRecord &record,
                 const aicc::gpu::Lowered &lowered) const override {

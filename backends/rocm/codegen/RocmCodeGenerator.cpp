@@ -111,6 +111,24 @@ class RocmCodeGenerator final : public aicc::gpu::Generator {
     passes.addPass(createConvertGpuOpsToROCDLOps(options));
   }
 
+  ArrayRef<aicc::gpu::Intrinsic> intrinsics() const override {
+    using aicc::gpu::Meaning;
+    static constexpr aicc::gpu::Intrinsic table[] = {
+        {"llvm.amdgcn.workitem.id.x", Meaning::threadX},
+        {"llvm.amdgcn.workitem.id.y", Meaning::threadY},
+        {"llvm.amdgcn.workitem.id.z", Meaning::threadZ},
+        {"llvm.amdgcn.workgroup.id.x", Meaning::groupX},
+        {"llvm.amdgcn.workgroup.id.y", Meaning::groupY},
+        {"llvm.amdgcn.workgroup.id.z", Meaning::groupZ},
+        {"llvm.amdgcn.mbcnt.lo", Meaning::lanesBelow},
+        {"llvm.amdgcn.mbcnt.hi", Meaning::lanesBelowHigh},
+        {"llvm.amdgcn.ds.swizzle", Meaning::shuffleSwizzle},
+        {"llvm.amdgcn.ds.bpermute", Meaning::shuffleBytes},
+        {"llvm.amdgcn.s.barrier", Meaning::barrier},
+    };
+    return table;
+  }
+
   std::unique_ptr<llvm::TargetMachine>
   createMachine(const target::TargetRecord &record,
                 const aicc::gpu::Lowered &) const override {
@@ -156,22 +174,13 @@ class RocmCodeGenerator final : public aicc::gpu::Generator {
   }
 
   /// One code object for all kernels.
-  LogicalResult link(ArrayRef<const target::KernelCode *> kernels,
-                     const target::TargetRecord &record,
-                     std::vector<target::ObjectFile> &out_objects,
-                     std::vector<unsigned> &out_index,
-                     std::string &out_error) const override {
-    if (kernels.empty())
-      return success();
-    std::vector<llvm::StringRef> objects;
-    for (const target::KernelCode *kernel : kernels)
-      objects.push_back(kernel->object);
-    target::ObjectFile linked{format().str(), record.chip, {}};
-    if (failed(target::linkSharedObject(objects, linked.bytes, out_error)))
-      return failure();
-    out_index.assign(kernels.size(), out_objects.size());
-    out_objects.push_back(std::move(linked));
-    return success();
+  LogicalResult linkObjects(ArrayRef<const target::KernelCode *> kernels,
+                            const target::TargetRecord &record,
+                            std::vector<target::ObjectFile> &out_objects,
+                            std::vector<unsigned> &out_index,
+                            std::string &out_error) const override {
+    return linkTogether(kernels, format(), record, out_objects, out_index,
+                        out_error);
   }
 };
 

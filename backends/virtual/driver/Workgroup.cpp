@@ -1,0 +1,345 @@
+//===- Workgroup.cpp - the threads of a workgroup as fibers ---------------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Workgroup.h"
+
+#include <algorithm>
+#include <cstring>
+#include <sys/mman.h>
+
+using namespace aicc::backends::virtual_device;
+
+Stacks::~Stacks() {
+  if (memory_)
+    munmap(memory_, count_ * bytes);
+}
+
+bool Stacks::reserve(size_t count) {
+  if (count <= count_)
+    return true;
+  if (memory_)
+    munmap(memory_, count_ * bytes);
+  count_ = 0;
+  memory_ = mmap(nullptr, count * bytes, PROT_READ | PROT_WRITE,
+                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (memory_ == MAP_FAILED) {
+    memory_ = nullptr;
+    return false;
+  }
+  count_ = count;
+  return true;
+}
+
+const aicc_virtual_services Workgroup::services = {
+    AICC_VIRTUAL_VERSION, 0, Workgroup::access, Workgroup::barrier,
+    Workgroup::shuffle};
+
+Workgroup::Workgroup(Launch &launch) : launch_(launch) {
+  const uint64_t bytes = launch.kernel->shared_bytes;
+  constexpr size_t alignment = 128;
+  sharedMemory_.reset(new unsigned char[bytes + alignment]);
+  const auto address = reinterpret_cast<uintptr_t>(sharedMemory_.get());
+  shared_ = sharedMemory_.get() + (alignment - address % alignment) % alignment;
+  const uint32_t *size = launch.groupSize;
+  threads_.resize(size_t(size[0]) * size[1] * size[2]);
+  const uint32_t lanes = launch.kernel->subgroup_size;
+  for (size_t i = 0; i < threads_.size(); ++i) {
+    Thread &thread = threads_[i];
+    thread.services = &services;
+    thread.shared = shared_;
+    thread.thread[0] = uint32_t(i % size[0]);
+    thread.thread[1] = uint32_t(i / size[0] % size[1]);
+    thread.thread[2] = uint32_t(i / size[0] / size[1]);
+    std::copy_n(size, 3, thread.group_size);
+    std::copy_n(launch.grid, 3, thread.grid);
+    thread.lane = uint32_t(i % lanes);
+    thread.subgroup = uint32_t(i / lanes);
+    thread.subgroup_size = lanes;
+    thread.workgroup = this;
+    thread.number = uint32_t(i);
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Running in turn
+//===----------------------------------------------------------------------===//
+
+// Contexts pass their arguments as ints.
+void Workgroup::start(unsigned high, unsigned low) {
+  auto *thread = reinterpret_cast<Thread *>(uintptr_t(high) << 32 | low);
+  Workgroup &self = *thread->workgroup;
+  self.launch_.function(self.launch_.arguments, thread);
+  thread->state = State::ended;
+  setcontext(&self.scheduler_);
+}
+
+bool Workgroup::run(const uint32_t group[3]) {
+  std::copy_n(group, 3, group_);
+  groupNumber_ =
+      group[0] + launch_.grid[0] * (group[1] + launch_.grid[1] * group[2]);
+  epoch_ = 0;
+  error_.clear();
+  std::memset(shared_, 0xcd, launch_.kernel->shared_bytes);
+  sharedShadow_.reset(launch_.kernel->shared_bytes);
+  for (size_t i = 0; i < threads_.size(); ++i) {
+    Thread &thread = threads_[i];
+    std::copy_n(group, 3, thread.group);
+    thread.state = State::ready;
+    getcontext(&thread.context);
+    thread.context.uc_stack.ss_sp = launch_.stacks.stack(i);
+    thread.context.uc_stack.ss_size = Stacks::bytes;
+    thread.context.uc_link = nullptr;
+    const auto address = reinterpret_cast<uintptr_t>(&thread);
+    makecontext(&thread.context, reinterpret_cast<void (*)()>(start), 2,
+                unsigned(address >> 32), unsigned(address));
+  }
+  while (true) {
+    bool waiting = false;
+    for (Thread &thread : threads_) {
+      if (thread.state == State::ready) {
+        swapcontext(&scheduler_, &thread.context);
+        if (!error_.empty())
+          return false;
+      }
+      waiting |= thread.state != State::ended;
+    }
+    if (!waiting)
+      return true;
+    const bool shuffled = releaseShuffles();
+    if (!error_.empty())
+      return false;
+    if (!shuffled && !releaseBarrier()) {
+      explainDeadlock();
+      return false;
+    }
+  }
+}
+
+void Workgroup::wait(Thread &thread, State state, uint32_t site) {
+  thread.state = state;
+  thread.site = site;
+  swapcontext(&thread.context, &scheduler_);
+}
+
+bool Workgroup::releaseBarrier() {
+  for (const Thread &thread : threads_)
+    if (thread.state != State::barrier || thread.site != threads_[0].site)
+      return false;
+  for (Thread &thread : threads_)
+    thread.state = State::ready;
+  ++epoch_;
+  return true;
+}
+
+bool Workgroup::releaseShuffles() {
+  bool any = false;
+  const size_t lanes = launch_.kernel->subgroup_size;
+  for (size_t first = 0; first < threads_.size() && error_.empty();
+       first += lanes)
+    any |= releaseShuffle(first, std::min(first + lanes, threads_.size()));
+  return any;
+}
+
+// One subgroup: all lanes that take part are there, or nothing happens.
+bool Workgroup::releaseShuffle(size_t first, size_t end) {
+  size_t leader = first;
+  while (leader < end && threads_[leader].state != State::shuffle)
+    ++leader;
+  if (leader == end)
+    return false;
+  const uint64_t mask = threads_[leader].mask;
+  const uint32_t site = threads_[leader].site;
+  auto takesPart = [&](size_t i) {
+    return i < end && (mask >> (i - first) & 1);
+  };
+  for (size_t i = first; i < end; ++i) {
+    const Thread &thread = threads_[i];
+    if (takesPart(i) && (thread.state != State::shuffle ||
+                         thread.site != site || thread.mask != mask))
+      return false;
+  }
+  uint64_t results[64] = {};
+  for (size_t i = first; i < end; ++i) {
+    if (!takesPart(i))
+      continue;
+    const Thread &thread = threads_[i];
+    const size_t source = first + (thread.kind == AICC_VIRTUAL_SHUFFLE_XOR
+                                       ? (i - first) ^ thread.operand
+                                       : thread.operand);
+    if (!takesPart(source)) {
+      error_ = nameOf(thread.number) + " takes the value of lane " +
+               std::to_string(source - first) +
+               ", which takes no part in the shuffle: " + siteText(site);
+      return false;
+    }
+    results[i - first] = threads_[source].value;
+  }
+  for (size_t i = first; i < end; ++i)
+    if (takesPart(i)) {
+      threads_[i].value = results[i - first];
+      threads_[i].state = State::ready;
+    }
+  return true;
+}
+
+// Nobody can go on.
+void Workgroup::explainDeadlock() {
+  auto waiting =
+      std::find_if(threads_.begin(), threads_.end(), [](const Thread &thread) {
+        return thread.state != State::ended;
+      });
+  const Thread &one = *waiting;
+  auto differs = [&](const Thread &thread) {
+    return thread.state != one.state || thread.site != one.site;
+  };
+  auto other = std::find_if(threads_.begin(), threads_.end(), differs);
+  error_ = nameOf(one.number) + " waits in a divergent " +
+           (one.state == State::barrier ? "barrier" : "shuffle") + " (" +
+           siteText(one.site) + ")";
+  if (other == threads_.end())
+    error_ += ", whose threads don't agree on who takes part";
+  else if (other->state == State::ended)
+    error_ += ", but " + nameOf(other->number) + " has ended";
+  else
+    error_ += ", but " + nameOf(other->number) +
+              " waits at: " + siteText(other->site);
+}
+
+void Workgroup::stop(const Thread &thread, uint32_t site,
+                     const std::string &what) {
+  error_ = nameOf(thread.number) + " " + what + ": " + siteText(site);
+  setcontext(&scheduler_);
+  __builtin_unreachable();
+}
+
+std::string Workgroup::nameOf(uint32_t number) const {
+  auto triple = [](const uint32_t v[3]) {
+    return "(" + std::to_string(v[0]) + ", " + std::to_string(v[1]) + ", " +
+           std::to_string(v[2]) + ")";
+  };
+  if (number >= threads_.size())
+    return "another thread";
+  return "thread " + triple(threads_[number].thread) + " of workgroup " +
+         triple(group_);
+}
+
+std::string Workgroup::siteText(uint32_t site) const {
+  return site < launch_.kernel->site_count
+             ? std::string("'") + launch_.kernel->sites[site] + "'"
+             : "unknown place";
+}
+
+//===----------------------------------------------------------------------===//
+// Services
+//===----------------------------------------------------------------------===//
+
+void Workgroup::barrier(aicc_virtual_thread *self, uint32_t site) {
+  auto *thread = static_cast<Thread *>(self);
+  thread->workgroup->wait(*thread, State::barrier, site);
+}
+
+uint64_t Workgroup::shuffle(aicc_virtual_thread *self, uint64_t value,
+                            uint32_t kind, uint32_t operand, uint64_t mask,
+                            uint32_t site) {
+  auto *thread = static_cast<Thread *>(self);
+  const uint32_t lanes = thread->subgroup_size;
+  if (lanes < 64)
+    mask &= (uint64_t(1) << lanes) - 1;
+  if (!(mask >> thread->lane & 1))
+    thread->workgroup->stop(*thread, site,
+                            "takes part in a shuffle whose mask leaves it out");
+  thread->value = value;
+  thread->mask = mask;
+  thread->kind = kind;
+  thread->operand = operand;
+  thread->workgroup->wait(*thread, State::shuffle, site);
+  return thread->value;
+}
+
+void Workgroup::access(aicc_virtual_thread *self, const void *address,
+                       uint64_t bytes, uint32_t alignment, uint32_t flags,
+                       uint32_t site) {
+  auto *thread = static_cast<Thread *>(self);
+  thread->workgroup->touch(*thread, reinterpret_cast<uintptr_t>(address), bytes,
+                           alignment, flags, site);
+}
+
+void Workgroup::touch(Thread &thread, uintptr_t address, uint64_t bytes,
+                      uint32_t alignment, uint32_t flags, uint32_t site) {
+  if (!bytes)
+    return;
+  const bool write = flags & AICC_VIRTUAL_WRITE;
+  const bool atomic = flags & AICC_VIRTUAL_ATOMIC;
+  const std::string verb = write ? "writes " : "reads ";
+  auto size = [&] { return verb + std::to_string(bytes) + " bytes"; };
+  const auto sharedBegin = reinterpret_cast<uintptr_t>(shared_);
+  const uint64_t sharedBytes = launch_.kernel->shared_bytes;
+  // A little outside of it is a mistake of workgroup memory still.
+  const bool shared =
+      flags & AICC_VIRTUAL_SHARED || address - sharedBegin < sharedBytes;
+  Shadow *shadow;
+  uint64_t offset;
+  if (shared) {
+    offset = address - sharedBegin;
+    if (offset >= sharedBytes || bytes > sharedBytes - offset)
+      stop(thread, site,
+           size() + " out of bounds, at " + std::to_string(int64_t(offset)) +
+               " of the " + std::to_string(sharedBytes) +
+               " bytes of workgroup memory");
+    shadow = &sharedShadow_;
+  } else {
+    Block *block = nullptr;
+    for (Block *known : recent_)
+      if (known && address >= known->begin && address < known->end)
+        block = known;
+    if (!block) {
+      block = launch_.memory.find(address);
+      if (block)
+        recent_[nextRecent_++ % 4] = block;
+    }
+    if (!block || address >= block->end || bytes > block->end - address)
+      stop(thread, site,
+           size() + " out of bounds, " + launch_.memory.describe(address));
+    if (block->launch != launch_.number || block->shadow.empty()) {
+      block->shadow.reset(block->end - block->begin);
+      block->launch = launch_.number;
+    }
+    offset = address - block->begin;
+    shadow = &block->shadow;
+  }
+  if (alignment && address % alignment)
+    stop(thread, site,
+         size() + " at an address that is no multiple of " +
+             std::to_string(alignment));
+  Toucher other;
+  const Mistake mistake =
+      shadow->touch(offset, bytes, write, atomic, /*initialised=*/shared,
+                    {groupNumber_, thread.number, epoch_}, other);
+  const char *where = shared ? " of workgroup memory" : "";
+  auto whom = [&] {
+    return other.group == groupNumber_ ? nameOf(other.thread)
+                                       : std::string("another workgroup");
+  };
+  switch (mistake) {
+  case Mistake::none:
+    return;
+  case Mistake::uninitialised:
+    stop(thread, site, size() + where + " that nobody wrote");
+  case Mistake::readAfterWrite:
+    stop(thread, site,
+         size() + where + " that " + whom() +
+             " wrote, with no barrier between: a race");
+  case Mistake::writeAfterWrite:
+    stop(thread, site,
+         size() + where + " that " + whom() +
+             " wrote too, with no barrier between: a race");
+  case Mistake::writeAfterRead:
+    stop(thread, site,
+         size() + where + " that " + whom() +
+             " reads, with no barrier between: a race");
+  }
+}

@@ -1,0 +1,119 @@
+//===- Workgroup.h - the threads of a workgroup as fibers -------*- C++ -*-===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// One fiber per GPU thread, run in turn on the calling thread until they wait
+// for each other or end. A mistake ends the launch at once: the fibers are
+// abandoned where they are.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef AICC_BACKENDS_VIRTUAL_DRIVER_WORKGROUP_H
+#define AICC_BACKENDS_VIRTUAL_DRIVER_WORKGROUP_H
+
+#include "Memory.h"
+
+#include "aicc/virtual.h"
+
+#include <memory>
+#include <string>
+#include <ucontext.h>
+#include <vector>
+
+namespace aicc::backends::virtual_device {
+
+using KernelFunction = void (*)(const void *, aicc_virtual_thread *);
+
+/// Stacks of the fibers, used again by the next workgroup.
+class Stacks {
+public:
+  static constexpr size_t bytes = 256 << 10;
+  ~Stacks();
+  /// False if there is no memory for that many.
+  bool reserve(size_t count);
+  void *stack(size_t i) { return static_cast<char *>(memory_) + i * bytes; }
+
+private:
+  void *memory_ = nullptr;
+  size_t count_ = 0;
+};
+
+/// What all workgroups of a launch share.
+struct Launch {
+  Memory &memory;
+  Stacks &stacks;
+  KernelFunction function;
+  const aicc_virtual_kernel *kernel;
+  const void *arguments;
+  uint32_t groupSize[3];
+  uint32_t grid[3];
+  uint64_t number; // unique in the device
+  uint32_t maxSharedBytes;
+};
+
+class Workgroup {
+public:
+  explicit Workgroup(Launch &launch);
+  /// Runs one workgroup of the grid; false after a mistake.
+  bool run(const uint32_t group[3]);
+  /// What was wrong: one line.
+  const std::string &error() const { return error_; }
+
+private:
+  enum class State { ready, barrier, shuffle, ended };
+
+  struct Thread : aicc_virtual_thread {
+    Workgroup *workgroup;
+    uint32_t number;
+    State state;
+    uint32_t site; // where it waits
+    ucontext_t context;
+    // A shuffle under way.
+    uint64_t value, mask;
+    uint32_t kind, operand;
+  };
+
+  static const aicc_virtual_services services;
+  static void start(unsigned high, unsigned low);
+  static void access(aicc_virtual_thread *self, const void *address,
+                     uint64_t bytes, uint32_t alignment, uint32_t flags,
+                     uint32_t site);
+  static void barrier(aicc_virtual_thread *self, uint32_t site);
+  static uint64_t shuffle(aicc_virtual_thread *self, uint64_t value,
+                          uint32_t kind, uint32_t operand, uint64_t mask,
+                          uint32_t site);
+
+  void touch(Thread &thread, uintptr_t address, uint64_t bytes,
+             uint32_t alignment, uint32_t flags, uint32_t site);
+  /// Lets the others run until somebody makes the thread ready again.
+  void wait(Thread &thread, State state, uint32_t site);
+  bool releaseBarrier();
+  bool releaseShuffles();
+  bool releaseShuffle(size_t first, size_t end);
+  void explainDeadlock();
+  /// Ends the launch from within a fiber.
+  [[noreturn]] void stop(const Thread &thread, uint32_t site,
+                         const std::string &what);
+  std::string nameOf(uint32_t thread) const;
+  std::string siteText(uint32_t site) const;
+
+  Launch &launch_;
+  std::vector<Thread> threads_;
+  std::unique_ptr<unsigned char[]> sharedMemory_;
+  unsigned char *shared_ = nullptr;
+  Shadow sharedShadow_;
+  Block *recent_[4] = {};
+  unsigned nextRecent_ = 0;
+  ucontext_t scheduler_;
+  uint32_t group_[3] = {};
+  uint32_t groupNumber_ = 0;
+  uint32_t epoch_ = 0;
+  std::string error_;
+};
+
+} // namespace aicc::backends::virtual_device
+
+#endif // AICC_BACKENDS_VIRTUAL_DRIVER_WORKGROUP_H

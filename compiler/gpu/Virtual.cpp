@@ -1,0 +1,497 @@
+//===- Virtual.cpp - a GPU kernel's LLVM IR made to run on the CPU --------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Address spaces stay as they are: the host's back end takes all of them for
+// the one there is. What changes is where memory comes from (the workgroup's is
+// an offset from a pointer of the thread), who is asked before it is touched,
+// and what the vendor's intrinsics become.
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/gpu/Virtual.h"
+
+#include "compiler/gpu/Gpu.h"
+#include "runtime/include/aicc/virtual.h"
+
+#include "llvm/Analysis/ValueTracking.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/ModuleSlotTracker.h"
+#include "llvm/IR/ReplaceConstant.h"
+#include "llvm/IR/Verifier.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/TargetParser/Host.h"
+
+#include <cstddef>
+#include <mutex>
+
+using namespace llvm;
+using namespace aicc::gpu;
+
+extern "C" {
+void LLVMInitializeX86Target();
+void LLVMInitializeX86TargetInfo();
+void LLVMInitializeX86TargetMC();
+void LLVMInitializeX86AsmPrinter();
+void LLVMInitializeAArch64Target();
+void LLVMInitializeAArch64TargetInfo();
+void LLVMInitializeAArch64TargetMC();
+void LLVMInitializeAArch64AsmPrinter();
+}
+
+namespace {
+
+constexpr unsigned sharedSpace = 3;
+
+class Virtualizer {
+public:
+  Virtualizer(Module &module, const VirtualOptions &options)
+      : m(module), context(module.getContext()), options(options), b(context),
+        pointer(PointerType::get(context, 0)), i32(Type::getInt32Ty(context)),
+        i64(Type::getInt64Ty(context)), none(Type::getVoidTy(context)) {}
+
+  bool run(StringRef entry, std::string &outError) {
+    Function *old = m.getFunction(entry);
+    if (!old || old->isDeclaration() || old->arg_size() != 1) {
+      outError = "there is no kernel '" + entry.str() + "'";
+      return false;
+    }
+    collectSites(*old);
+    adopt(*old);
+    placeShared();
+    rewrite();
+    describe(entry);
+    std::string found;
+    raw_string_ostream stream(found);
+    if (error.empty() && verifyModule(m, &stream))
+      error = StringRef(found).split('\n').first.str();
+    outError = error;
+    return error.empty();
+  }
+
+private:
+  Module &m;
+  LLVMContext &context;
+  const VirtualOptions &options;
+  IRBuilder<> b;
+  Type *pointer, *i32, *i64, *none;
+  Function *kernel = nullptr;
+  Value *self = nullptr;
+  uint64_t sharedBytes = 0;
+  std::vector<std::string> sites;
+  DenseMap<Instruction *, unsigned> siteOf;
+  std::string error;
+
+  void fail(const Twine &message) {
+    if (error.empty())
+      error = message.str();
+  }
+
+  /// Accesses and calls as they read before anything is changed.
+  void collectSites(Function &function) {
+    ModuleSlotTracker tracker(&m);
+    tracker.incorporateFunction(function);
+    for (Instruction &inst : instructions(function)) {
+      if (!inst.mayReadOrWriteMemory() && !isa<CallBase>(inst))
+        continue;
+      siteOf[&inst] = sites.size();
+      std::string text;
+      raw_string_ostream stream(text);
+      inst.print(stream, tracker);
+      sites.push_back(StringRef(text).trim().str());
+    }
+  }
+
+  /// The body under the signature of a virtual kernel.
+  void adopt(Function &old) {
+    kernel =
+        Function::Create(FunctionType::get(none, {pointer, pointer}, false),
+                         GlobalValue::ExternalLinkage, "", m);
+    kernel->splice(kernel->begin(), &old);
+    kernel->takeName(&old);
+    self = kernel->getArg(1);
+    self->setName("self");
+    Argument *given = old.getArg(0);
+    Value *arguments = kernel->getArg(0);
+    arguments->setName("args");
+    if (given->getType() != pointer) {
+      b.SetInsertPoint(kernel->getEntryBlock().getFirstNonPHIOrDbg());
+      arguments = b.CreateAddrSpaceCast(arguments, given->getType());
+    }
+    given->replaceAllUsesWith(arguments);
+    // Of old, nothing but annotations is left.
+    old.replaceAllUsesWith(Constant::getNullValue(old.getType()));
+    old.eraseFromParent();
+    kernel->addFnAttr(Attribute::NoUnwind);
+  }
+
+  /// Loads a member of the thread's structure.
+  Value *member(size_t offset, Type *type) {
+    return b.CreateLoad(type, b.CreateConstInBoundsGEP1_64(
+                                  Type::getInt8Ty(context), self, offset));
+  }
+
+  /// Workgroup memory gets offsets from the thread's pointer.
+  void placeShared() {
+    SmallVector<GlobalVariable *> globals;
+    for (GlobalVariable &global : m.globals())
+      if (global.getAddressSpace() == sharedSpace)
+        globals.push_back(&global);
+    if (globals.empty())
+      return;
+    SmallVector<Constant *> constants(globals.begin(), globals.end());
+    convertUsersOfConstantsToInstructions(constants, kernel);
+    b.SetInsertPoint(kernel->getEntryBlock().getFirstNonPHIOrDbg());
+    Value *base = member(offsetof(aicc_virtual_thread, shared), pointer);
+    const DataLayout &layout = m.getDataLayout();
+    for (GlobalVariable *global : globals) {
+      uint64_t align =
+          std::max<uint64_t>(16, global->getAlign().valueOrOne().value());
+      sharedBytes = (sharedBytes + align - 1) / align * align;
+      Value *place = b.CreateConstInBoundsGEP1_64(Type::getInt8Ty(context),
+                                                  base, sharedBytes);
+      sharedBytes += layout.getTypeAllocSize(global->getValueType());
+      global->replaceAllUsesWith(
+          b.CreateAddrSpaceCast(place, global->getType()));
+      global->eraseFromParent();
+    }
+  }
+
+  void rewrite() {
+    SmallVector<Instruction *> all;
+    for (Instruction &inst : instructions(*kernel))
+      all.push_back(&inst);
+    for (Instruction *inst : all) {
+      b.SetInsertPoint(inst);
+      if (auto *alloca = dyn_cast<AllocaInst>(inst))
+        moveAlloca(*alloca);
+      else if (auto *call = dyn_cast<CallBase>(inst))
+        rewriteCall(*call);
+      else if (isa<FenceInst>(inst))
+        inst->eraseFromParent(); // threads of a workgroup run in turn
+      else if (auto *load = dyn_cast<LoadInst>(inst))
+        check(*inst, load->getPointerOperand(), load->getType(),
+              load->getAlign(), 0);
+      else if (auto *store = dyn_cast<StoreInst>(inst))
+        check(*inst, store->getPointerOperand(),
+              store->getValueOperand()->getType(), store->getAlign(),
+              AICC_VIRTUAL_WRITE);
+      else if (auto *update = dyn_cast<AtomicRMWInst>(inst))
+        check(*inst, update->getPointerOperand(),
+              update->getValOperand()->getType(), update->getAlign(),
+              AICC_VIRTUAL_WRITE | AICC_VIRTUAL_ATOMIC);
+      else if (auto *swap = dyn_cast<AtomicCmpXchgInst>(inst))
+        check(*inst, swap->getPointerOperand(),
+              swap->getNewValOperand()->getType(), swap->getAlign(),
+              AICC_VIRTUAL_WRITE | AICC_VIRTUAL_ATOMIC);
+      else if (isa<PtrToIntInst, IntToPtrInst>(inst))
+        checkInteger(*inst);
+    }
+  }
+
+  /// Pointers to workgroup memory may be of another width there.
+  void checkInteger(Instruction &inst) {
+    for (Type *type : {inst.getType(), inst.getOperand(0)->getType()})
+      if (auto *found = dyn_cast<PointerType>(type->getScalarType()))
+        if (found->getAddressSpace() == sharedSpace)
+          fail("a pointer to workgroup memory is used as an integer, which a "
+               "virtual device can't follow");
+  }
+
+  /// The host has one address space for its stack.
+  void moveAlloca(AllocaInst &alloca) {
+    if (alloca.getAddressSpace() == 0)
+      return;
+    AllocaInst *moved = b.CreateAlloca(alloca.getAllocatedType(), 0,
+                                       alloca.getArraySize(), alloca.getName());
+    moved->setAlignment(alloca.getAlign());
+    alloca.replaceAllUsesWith(b.CreateAddrSpaceCast(moved, alloca.getType()));
+    alloca.eraseFromParent();
+  }
+
+  Value *service(size_t offset, FunctionType *type, ArrayRef<Value *> values) {
+    Value *services = member(offsetof(aicc_virtual_thread, services), pointer);
+    Value *function =
+        b.CreateLoad(pointer, b.CreateConstInBoundsGEP1_64(
+                                  Type::getInt8Ty(context), services, offset));
+    return b.CreateCall(type, function, values);
+  }
+
+  void check(Instruction &inst, Value *address, Type *type, Align align,
+             uint32_t flags) {
+    uint64_t bytes = m.getDataLayout().getTypeStoreSize(type);
+    check(inst, address, b.getInt64(bytes), align, flags);
+  }
+
+  void check(Instruction &inst, Value *address, Value *bytes, Align align,
+             uint32_t flags) {
+    Value *object = const_cast<Value *>(getUnderlyingObject(address, 0));
+    // The argument block, the thread's structure and its stack can't be missed.
+    if (isa<AllocaInst>(object) || object == kernel->getArg(0) ||
+        object == self)
+      return;
+    if (address->getType()->getPointerAddressSpace() == sharedSpace)
+      flags |= AICC_VIRTUAL_SHARED;
+    if (address->getType() != pointer)
+      address = b.CreateAddrSpaceCast(address, pointer);
+    service(
+        offsetof(aicc_virtual_services, access),
+        FunctionType::get(none, {pointer, pointer, i64, i32, i32, i32}, false),
+        {self, address, bytes, b.getInt32(align.value()), b.getInt32(flags),
+         b.getInt32(siteOf.lookup(&inst))});
+  }
+
+  void rewriteCall(CallBase &call) {
+    if (auto *memory = dyn_cast<MemIntrinsic>(&call)) {
+      check(call, memory->getDest(), memory->getLength(),
+            memory->getDestAlign().valueOrOne(), AICC_VIRTUAL_WRITE);
+      if (auto *transfer = dyn_cast<MemTransferInst>(memory))
+        check(call, transfer->getSource(), transfer->getLength(),
+              transfer->getSourceAlign().valueOrOne(), 0);
+      return;
+    }
+    Function *callee = call.getCalledFunction();
+    if (!callee)
+      return fail("a call through a pointer, which a virtual device can't "
+                  "follow");
+    // What it was told, hardware need not keep to: mistakes shall show.
+    if (isa<AssumeInst>(call)) {
+      call.eraseFromParent();
+      return;
+    }
+    for (const aicc::gpu::Intrinsic &intrinsic : options.intrinsics)
+      if (callee->getName().starts_with(intrinsic.name))
+        return replace(call, intrinsic.meaning);
+    if (callee->isIntrinsic() && !callee->isTargetIntrinsic())
+      return;
+    fail("the virtual device knows no meaning of '" + callee->getName() + "'");
+  }
+
+  Value *dimension(size_t offset, Value *which) {
+    Value *place =
+        b.CreateConstInBoundsGEP1_64(Type::getInt8Ty(context), self, offset);
+    // What there is no dimension for is 0 by these functions' definition.
+    Value *known = b.CreateICmpULT(which, b.getInt32(3));
+    Value *index = b.CreateSelect(known, which, b.getInt32(0));
+    Value *found = b.CreateLoad(i32, b.CreateInBoundsGEP(i32, place, index));
+    return b.CreateSelect(known, found, b.getInt32(0));
+  }
+
+  /// A value of up to 64 bits as an integer of 64, and back.
+  Value *widen(Value *value) {
+    unsigned bits = value->getType()->getPrimitiveSizeInBits();
+    Value *integer = b.CreateBitCast(value, b.getIntNTy(bits));
+    return b.CreateZExt(integer, i64);
+  }
+  Value *narrow(Value *value, Type *type) {
+    unsigned bits = type->getPrimitiveSizeInBits();
+    return b.CreateBitCast(b.CreateTrunc(value, b.getIntNTy(bits)), type);
+  }
+
+  Value *shuffle(CallBase &call, Value *value, uint32_t kind, Value *operand,
+                 Value *mask) {
+    unsigned bits = value->getType()->getPrimitiveSizeInBits();
+    if (bits == 0 || bits > 64) {
+      fail("a shuffle of a value of " + Twine(bits) +
+           " bits, expected 1 to 64");
+      return Constant::getNullValue(value->getType());
+    }
+    Value *moved = service(
+        offsetof(aicc_virtual_services, shuffle),
+        FunctionType::get(i64, {pointer, i64, i32, i32, i64, i32}, false),
+        {self, widen(value), b.getInt32(kind), operand, mask,
+         b.getInt32(siteOf.lookup(&call))});
+    return narrow(moved, value->getType());
+  }
+
+  /// Lanes of the whole subgroup.
+  Value *everyLane() {
+    return b.getInt64(options.subgroup >= 64 ? ~0ull
+                                             : (1ull << options.subgroup) - 1);
+  }
+
+  void replace(CallBase &call, Meaning meaning) {
+    constexpr size_t word = sizeof(uint32_t);
+    constexpr size_t thread = offsetof(aicc_virtual_thread, thread);
+    constexpr size_t group = offsetof(aicc_virtual_thread, group);
+    Value *result = nullptr;
+    switch (meaning) {
+    case Meaning::ignore:
+      if (!call.getType()->isVoidTy())
+        return fail("'" + call.getCalledFunction()->getName() +
+                    "' gives a value, expected none");
+      break;
+    case Meaning::threadX:
+    case Meaning::threadY:
+    case Meaning::threadZ:
+      result = member(
+          thread + word * (unsigned(meaning) - unsigned(Meaning::threadX)),
+          i32);
+      break;
+    case Meaning::groupX:
+    case Meaning::groupY:
+    case Meaning::groupZ:
+      result = member(
+          group + word * (unsigned(meaning) - unsigned(Meaning::groupX)), i32);
+      break;
+    case Meaning::thread:
+      result = dimension(thread, call.getArgOperand(0));
+      break;
+    case Meaning::group:
+      result = dimension(group, call.getArgOperand(0));
+      break;
+    case Meaning::lane:
+      result = member(offsetof(aicc_virtual_thread, lane), i32);
+      break;
+    case Meaning::lanesBelow:
+    case Meaning::lanesBelowHigh: {
+      Value *lane = member(offsetof(aicc_virtual_thread, lane), i32);
+      bool high = meaning == Meaning::lanesBelowHigh;
+      Value *from = high ? b.CreateBinaryIntrinsic(llvm::Intrinsic::usub_sat,
+                                                   lane, b.getInt32(32))
+                         : lane;
+      Value *count =
+          b.CreateBinaryIntrinsic(llvm::Intrinsic::umin, from, b.getInt32(32));
+      Value *below = b.CreateTrunc(
+          b.CreateSub(b.CreateShl(b.getInt64(1), b.CreateZExt(count, i64)),
+                      b.getInt64(1)),
+          i32);
+      Value *bits = b.CreateAnd(call.getArgOperand(0), below);
+      result = b.CreateAdd(b.CreateUnaryIntrinsic(llvm::Intrinsic::ctpop, bits),
+                           call.getArgOperand(1));
+      break;
+    }
+    case Meaning::barrier:
+      service(offsetof(aicc_virtual_services, barrier),
+              FunctionType::get(none, {pointer, i32}, false),
+              {self, b.getInt32(siteOf.lookup(&call))});
+      break;
+    case Meaning::shuffleXor:
+      result = shuffle(call, call.getArgOperand(0), AICC_VIRTUAL_SHUFFLE_XOR,
+                       call.getArgOperand(1), everyLane());
+      break;
+    case Meaning::shuffleXorMasked: {
+      Value *moved = shuffle(call, call.getArgOperand(1),
+                             AICC_VIRTUAL_SHUFFLE_XOR, call.getArgOperand(2),
+                             b.CreateZExt(call.getArgOperand(0), i64));
+      if (call.getType()->isStructTy()) {
+        result =
+            b.CreateInsertValue(PoisonValue::get(call.getType()), moved, 0);
+        result = b.CreateInsertValue(result, b.getTrue(), 1);
+      } else {
+        result = moved;
+      }
+      break;
+    }
+    case Meaning::shuffleSwizzle: {
+      auto *pattern = dyn_cast<ConstantInt>(call.getArgOperand(1));
+      if (!pattern || pattern->getZExtValue() >> 15)
+        return fail("a swizzle of lanes whose pattern is no three masks, which "
+                    "a virtual device can't follow");
+      uint32_t bits = pattern->getZExtValue();
+      // Within groups of 32 lanes.
+      Value *lane = member(offsetof(aicc_virtual_thread, lane), i32);
+      Value *low = b.CreateAnd(lane, b.getInt32(bits & 31));
+      low = b.CreateOr(low, b.getInt32(bits >> 5 & 31));
+      low = b.CreateXor(low, b.getInt32(bits >> 10 & 31));
+      result = shuffle(call, call.getArgOperand(0), AICC_VIRTUAL_SHUFFLE_INDEX,
+                       b.CreateOr(low, b.CreateAnd(lane, b.getInt32(~31u))),
+                       everyLane());
+      break;
+    }
+    case Meaning::shuffleBytes:
+      result = shuffle(call, call.getArgOperand(1), AICC_VIRTUAL_SHUFFLE_INDEX,
+                       b.CreateURem(b.CreateLShr(call.getArgOperand(0), 2),
+                                    b.getInt32(options.subgroup)),
+                       everyLane());
+      break;
+    }
+    if (result && result->getType() != call.getType()) {
+      if (!result->getType()->isIntegerTy() || !call.getType()->isIntegerTy())
+        return fail("'" + call.getCalledFunction()->getName() +
+                    "' has another type of result than its meaning");
+      result = b.CreateZExtOrTrunc(result, call.getType());
+    }
+    if (result)
+      call.replaceAllUsesWith(result);
+    call.eraseFromParent();
+  }
+
+  /// ENTRY__virtual.
+  void describe(StringRef entry) {
+    SmallVector<Constant *> texts;
+    for (const std::string &site : sites)
+      texts.push_back(b.CreateGlobalString(site, "site", 0, &m));
+    auto *list =
+        ConstantArray::get(ArrayType::get(pointer, texts.size()), texts);
+    auto *table = new GlobalVariable(
+        m, list->getType(), true, GlobalValue::PrivateLinkage, list, "sites");
+    Constant *fields[] = {b.getInt32(AICC_VIRTUAL_VERSION),
+                          b.getInt32(options.subgroup),
+                          b.getInt64(sharedBytes),
+                          b.getInt32(texts.size()),
+                          b.getInt32(0),
+                          table};
+    Constant *value = ConstantStruct::getAnon(fields);
+    new GlobalVariable(m, value->getType(), true, GlobalValue::ExternalLinkage,
+                       value, entry + "__virtual");
+  }
+};
+
+} // namespace
+
+static std::unique_ptr<TargetMachine> hostMachine(std::string &error) {
+  static std::once_flag once;
+  std::call_once(once, [] {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    LLVMInitializeAArch64TargetInfo();
+    LLVMInitializeAArch64Target();
+    LLVMInitializeAArch64TargetMC();
+    LLVMInitializeAArch64AsmPrinter();
+  });
+  Triple triple(sys::getDefaultTargetTriple());
+  const Target *target = TargetRegistry::lookupTarget(triple, error);
+  if (!target)
+    return nullptr;
+  TargetOptions options;
+  // Numbers are the GPU's: nothing is fused that it wouldn't fuse.
+  options.AllowFPOpFusion = FPOpFusion::Strict;
+  return std::unique_ptr<TargetMachine>(target->createTargetMachine(
+      triple, triple.isX86() ? "x86-64-v3" : "generic", "", options,
+      Reloc::PIC_, std::nullopt, CodeGenOptLevel::Default));
+}
+
+StringRef aicc::gpu::virtualHost() {
+  return Triple(sys::getDefaultTargetTriple()).isX86() ? "x86-64-v3"
+                                                       : "aarch64";
+}
+
+std::string aicc::gpu::emitVirtual(Module &module, StringRef entry,
+                                   const VirtualOptions &options,
+                                   std::string *assembly, std::string &error) {
+  std::unique_ptr<TargetMachine> machine = hostMachine(error);
+  if (!machine)
+    return "";
+  module.setTargetTriple(machine->getTargetTriple());
+  module.setDataLayout(machine->createDataLayout());
+  // They speak of the vendor's target.
+  for (NamedMDNode &node : make_early_inc_range(module.named_metadata()))
+    node.eraseFromParent();
+  if (!Virtualizer(module, options).run(entry, error))
+    return "";
+  if (assembly) {
+    raw_string_ostream stream(*assembly);
+    module.print(stream, nullptr);
+  }
+  error = "the object writer failed";
+  return emitFile(module, *machine, CodeGenFileType::ObjectFile);
+}

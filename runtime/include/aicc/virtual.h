@@ -1,0 +1,92 @@
+/*===- aicc/virtual.h - code for a virtual device and who runs it ---*- C -*-===*
+ *
+ * Licensed under the Apache License v2.0 with LLVM Exceptions.
+ * SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+ *
+ *===----------------------------------------------------------------------===*
+ *
+ * A virtual device runs a GPU's kernels on the CPU, one fiber per GPU thread.
+ * The compiler (compiler/gpu/Virtual.cpp) takes a kernel's LLVM IR as it goes to
+ * the vendor's back end and replaces what only the vendor's hardware has by
+ * calls of the services below; the driver (backends/virtual/driver) provides
+ * them. An object is an ELF shared object that exports, per kernel ENTRY,
+ *
+ *     void ENTRY(const void *args, aicc_virtual_thread *self);
+ *     const aicc_virtual_kernel ENTRY__virtual;
+ *
+ * A kernel is called once per GPU thread; services may switch to another one.
+ * Everything a service is told is checked and reported, never trusted: a kernel
+ * with a mistake is what a virtual device is for.
+ *
+ *===----------------------------------------------------------------------===*/
+
+#ifndef AICC_VIRTUAL_H
+#define AICC_VIRTUAL_H
+
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define AICC_VIRTUAL_VERSION 1u
+
+typedef struct aicc_virtual_thread aicc_virtual_thread;
+
+/* Flags of an access. */
+enum {
+  AICC_VIRTUAL_WRITE = 1u << 0,
+  /* Of the workgroup's memory; else of the device's. */
+  AICC_VIRTUAL_SHARED = 1u << 1,
+  AICC_VIRTUAL_ATOMIC = 1u << 2
+};
+
+/* How a shuffle finds the lane whose value it takes. */
+enum {
+  AICC_VIRTUAL_SHUFFLE_XOR = 0,  /* lane ^ operand */
+  AICC_VIRTUAL_SHUFFLE_INDEX = 1 /* operand */
+};
+
+typedef struct aicc_virtual_services {
+  uint32_t version; /* AICC_VIRTUAL_VERSION */
+  uint32_t reserved;
+  /* Before every load and store: `bytes` at `address`, which the code takes to
+   * be a multiple of `alignment`. Does not return if that is a mistake. */
+  void (*access)(aicc_virtual_thread *self, const void *address, uint64_t bytes,
+                 uint32_t alignment, uint32_t flags, uint32_t site);
+  /* All threads of the workgroup. */
+  void (*barrier)(aicc_virtual_thread *self, uint32_t site);
+  /* The lanes of `mask` in the subgroup, which all come here. */
+  uint64_t (*shuffle)(aicc_virtual_thread *self, uint64_t value, uint32_t kind,
+                      uint32_t operand, uint64_t mask, uint32_t site);
+} aicc_virtual_services;
+
+/* What a thread may ask of itself. Threads of a workgroup are numbered with x
+ * fastest; `subgroup_size` consecutive ones are a subgroup. */
+struct aicc_virtual_thread {
+  const aicc_virtual_services *services;
+  unsigned char *shared; /* the workgroup's memory, 128-byte aligned */
+  uint32_t thread[3];    /* in the workgroup */
+  uint32_t group[3];     /* the workgroup in the grid */
+  uint32_t group_size[3];
+  uint32_t grid[3]; /* workgroups */
+  uint32_t lane;    /* in the subgroup */
+  uint32_t subgroup;
+  uint32_t subgroup_size;
+};
+
+typedef struct aicc_virtual_kernel {
+  uint32_t version; /* AICC_VIRTUAL_VERSION */
+  uint32_t subgroup_size;
+  uint64_t shared_bytes;
+  /* What stands at a site, as LLVM IR text. */
+  uint32_t site_count;
+  uint32_t reserved;
+  const char *const *sites;
+} aicc_virtual_kernel;
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* AICC_VIRTUAL_H */
