@@ -1,13 +1,15 @@
-# aicc_add_driver(NAME sources... [TABLES names...] [LINK libs...]): the driver of
+# aicc_add_driver(NAME sources... [TABLES names... FAMILIES names...]
+# [LINK libs...]): the driver of
 # the backend in backends/NAME/driver. It sees the public headers in runtime/include and
 # nothing else of the project, defines
 #     extern "C" const aicc_driver *aicc_driver_NAME(void);
-# (or one such function for each of TABLES)
+# (or one such function for each of TABLES, which serve these FAMILIES)
 # and becomes part of the runtime library.
 function(aicc_add_driver name)
-  cmake_parse_arguments(ARG "" "" "TABLES;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "TABLES;FAMILIES;LINK" ${ARGN})
   if(NOT ARG_TABLES)
     set(ARG_TABLES ${name})
+    set(ARG_FAMILIES ${name})
   endif()
   set(library aicc_driver_${name})
   add_library(${library} OBJECT ${ARG_UNPARSED_ARGUMENTS})
@@ -21,5 +23,6 @@ function(aicc_add_driver name)
     VISIBILITY_INLINES_HIDDEN ON)
   set_property(GLOBAL APPEND PROPERTY AICC_DRIVERS ${name})
   set_property(GLOBAL APPEND PROPERTY AICC_DRIVER_TABLES ${ARG_TABLES})
+  set_property(GLOBAL APPEND PROPERTY AICC_DRIVER_FAMILIES ${ARG_FAMILIES})
   set_property(GLOBAL APPEND PROPERTY AICC_DRIVER_LINK ${ARG_LINK})
 endfunction()

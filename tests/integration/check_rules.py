@@ -51,8 +51,8 @@ def allowed(path, include):
             return "no backend: the registry is generated"
         if include.startswith("frontends/") and part[1] not in ("driver", "tools"):
             return "no frontend outside compiler/driver"
-        if include.startswith("runtime/") and not include.startswith(("runtime/package/", "runtime/core/Status.h")):
-            return "runtime/package only"
+        if include.startswith("runtime/") and not include.startswith(("runtime/package/", "runtime/include/", "runtime/core/Status.h")):
+            return "runtime/package and runtime/include only"
     elif part[0] == "python":
         if mlir or repository:
             return "the public C interfaces, <aicc/...>"
@@ -125,7 +125,7 @@ PLANTED = {
     "runtime/core/B.cpp": (HEADER + '#include "compiler/target/CodeGenerator.h"\n', "runtime/ only"),
     "dialects/graph/A.cpp": (HEADER + '#include "compiler/lowering/Lowering.h"\n', "dialects/ and MLIR"),
     "compiler/driver/A.cpp": (HEADER + '#include "backends/cpu/codegen/Cpu.h"\n', "no backend"),
-    "compiler/package/A.cpp": (HEADER + '#include "runtime/executor/Executor.h"\n', "runtime/package only"),
+    "compiler/package/A.cpp": (HEADER + '#include "runtime/executor/Executor.h"\n', "runtime/package and runtime/include only"),
     "compiler/gpu/A.cpp": (HEADER + 'auto name = "nvvm";\n', "names the vendor"),
     "compiler/driver/B.cpp": (HEADER + "#ifdef AICC_CUDA\n", "preprocessor"),
     "backends/cuda/codegen/A.cpp": (HEADER + '#include "backends/rocm/codegen/B.h"\n', "no other backend"),
