@@ -24,6 +24,7 @@ from typing import NamedTuple
 from . import _runtime
 from ._arrays import Tensor, as_tensor, to_numpy, type_name
 from ._runtime import Error
+from ._values import assemble, flatten
 
 __all__ = ["CompileError", "Error", "Package", "Port", "Session", "Tensor", "as_tensor", "compile", "devices",
            "has_device", "load", "load_driver", "to_numpy"]
@@ -88,6 +89,13 @@ class Package:
         """The targets that there is code for, such as "cpu:x86-64-v4"."""
         return self._package.variants
 
+    @property
+    def signature(self):
+        """How ports make up the sequences, optionals and maps among inputs and
+        outputs (`aicc_package_signature`); None if all are tensors."""
+        text = self._package.signature
+        return text and json.loads(text)
+
     def describe(self):
         """Everything inside."""
         return json.loads(self._package.describe())
@@ -110,6 +118,7 @@ class Session:
         self._session = _runtime.create_session(package._package, device, threads, variant)
         self._inputs = package.inputs
         self._outputs = package.outputs
+        self._signature = package.signature
 
     @property
     def variant(self):
@@ -138,18 +147,31 @@ class Session:
                                  [array if array is None else as_tensor(array, copy=False) for array in given])
 
     def __call__(self, *arrays, **named):
-        """The results as a list of arrays of the inputs' kind: PyTorch's if one is, else NumPy's."""
+        """The results as a list of arrays of the inputs' kind: PyTorch's if one is, else NumPy's. A sequence is a list,
+        an absent optional None, a map a dict."""
         if arrays and named:
             raise Error("inputs are given by position and by name, expected one or the other")
-        results = self.run(named or arrays)
-        if any(type(array).__module__.split(".")[0] == "torch" for array in [*arrays, *named.values()]):
+        if self._signature:
+            entries = self._signature["inputs"]
+            if len(arrays) > len(entries):
+                raise Error(f"{len(arrays)} inputs are given, expected {len(entries)}")
+            values = flatten(self._signature, named or dict(zip((entry["name"] for entry in entries), arrays)))
+            arrays, named = [values[k] for k in range(len(values))], None
+        results = self._convert(self.run(named or arrays), named or arrays)
+        return assemble(self._signature, results) if self._signature else results
+
+    @staticmethod
+    def _convert(results, arrays):
+        arrays = arrays.values() if isinstance(arrays, dict) else arrays
+        if any(type(array).__module__.split(".")[0] == "torch" for array in arrays):
             import torch
 
             return [torch.from_dlpack(tensor) for tensor in results]
         return [to_numpy(tensor) for tensor in results]
 
 
-def compile(model, *, targets="cpu", output=None, dims=None, values=None, directory=None, jobs=0, cache=True):
+def compile(model, *, targets="cpu", output=None, dims=None, values=None, sequences=None, directory=None, jobs=0,
+            cache=True):
     """Compiles a model to a `Package`.
 
     model      a file's path, an ONNX model's bytes, or an `onnx.ModelProto`
@@ -157,6 +179,7 @@ def compile(model, *, targets="cpu", output=None, dims=None, values=None, direct
     output     the package file to write; without one the package is only in memory
     dims       {name: size} fixes dynamic dimensions
     values     {input's name: array} makes inputs constants
+    sequences  {input's name: what is in it}, of sequences and optionals: "3" elements, "[2,3][4,n]" (shapes), "none"
     directory  where a model that isn't a file has its external data
     jobs       threads, 0 = one per core
     cache      whether to use the user's cache of compiled kernels
@@ -178,7 +201,7 @@ def compile(model, *, targets="cpu", output=None, dims=None, values=None, direct
     def run(path):
         good, message, needed = _compiler.compile(
             name, data, os.fspath(directory or ""), path, [targets] if isinstance(targets, str) else list(targets),
-            list((dims or {}).items()), constants, jobs, cache)
+            list((dims or {}).items()), constants, list((sequences or {}).items()), jobs, cache)
         if not good:
             raise CompileError(message, needed)
         return Package(path)

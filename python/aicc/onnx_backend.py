@@ -7,7 +7,8 @@
 A model is compiled when it is prepared. If its import needs the values of
 inputs that decide about ranks or types (the axes of a reduction, for
 instance), it is compiled when it is run, with lists of integers among those
-inputs as constants, once for each of their values.
+inputs as constants, once for each of their values. The same holds for a model
+with sequences or optionals as inputs, once for each number of elements.
 """
 
 import numpy
@@ -30,6 +31,27 @@ def _key(constants):
     return tuple((name, value.dtype.str, value.shape, value.tobytes()) for name, value in sorted(constants.items()))
 
 
+def _contents(value, kind):
+    """What `aicc.compile(sequences=...)` says of a value; None where the type says enough."""
+    which = kind.WhichOneof("value")
+    if which == "map_type":
+        return None
+    if which == "optional_type":
+        return "none" if value is None else _contents(value, kind.optional_type.elem_type) or "1"
+    if which == "sequence_type":
+        if kind.sequence_type.elem_type.tensor_type.HasField("shape"):
+            return str(len(value))
+        return "".join(_contents(element, kind.sequence_type.elem_type) for element in value) or "0"
+    if kind.tensor_type.HasField("shape"):
+        return None
+    return f"[{','.join(map(str, numpy.shape(value)))}]"
+
+
+def _says_enough(kind):
+    which = kind.WhichOneof("value")
+    return which == "map_type" or which == "tensor_type" and kind.tensor_type.HasField("shape")
+
+
 class BackendRep(_BackendRep):
     """A model on a device."""
 
@@ -41,32 +63,39 @@ class BackendRep(_BackendRep):
         self._options = {"targets": targets or ("cpu:native" if family == "cpu" else family), **options}
         initialized = {tensor.name for tensor in model.graph.initializer}
         initialized |= {tensor.values.name for tensor in model.graph.sparse_initializer}
-        self.inputs = [port.name for port in model.graph.input if port.name not in initialized]
+        types = {port.name: port.type for port in model.graph.input if port.name not in initialized}
+        self.inputs = list(types)
+        # Inputs of which the model doesn't say how many tensors they are.
+        self._described = {name: kind for name, kind in types.items() if not _says_enough(kind)}
         self.outputs = [port.name for port in model.graph.output]
         self._tuple = namedtupledict("Outputs", self.outputs)
         self._sessions = {}
         # Names of the inputs that have to be constants.
         self._needed = []
+        if self._described:
+            return
         try:
-            self._sessions[()] = self._compile({})
+            self._sessions[(), ()] = self._compile({}, {})
         except aicc.CompileError as error:
             self._needed = [name for name in error.needed if name in self.inputs]
             if not self._needed:
                 raise
 
-    def _compile(self, constants):
-        package = aicc.compile(self._model, values=constants, **self._options)
+    def _compile(self, constants, sequences):
+        package = aicc.compile(self._model, values=constants, sequences=sequences, **self._options)
         return package.session(self._device, self._threads)
 
     def _session(self, inputs):
         """A session for these inputs, without those of them that it has as constants."""
+        sequences = {name: _contents(inputs[name], kind) for name, kind in self._described.items() if name in inputs}
         while True:
             constants = {name: numpy.asarray(inputs[name]) for name in self._needed if name in inputs}
             constants = {name: value for name, value in constants.items() if _is_list_of_integers(value)}
-            key = _key(constants)
+            described = {name: contents for name, contents in sequences.items() if name not in constants}
+            key = _key(constants), tuple(described.items())
             if key not in self._sessions:
                 try:
-                    self._sessions[key] = self._compile(constants)
+                    self._sessions[key] = self._compile(constants, described)
                 except aicc.CompileError as error:
                     more = [name for name in error.needed if name not in self._needed and
                             _is_list_of_integers(inputs.get(name))]
@@ -86,7 +115,10 @@ class BackendRep(_BackendRep):
                 raise aicc.Error(f"{len(inputs)} inputs are given, expected {len(self.inputs)}")
             named = dict(zip(self.inputs, inputs))
         session, rest = self._session(named)
-        found = dict(zip((port.name for port in session.package.outputs), map(aicc.to_numpy, session.run(rest))))
+        signature = session.package.signature
+        names = [entry["name"] for entry in signature["outputs"]] if signature else \
+            [port.name for port in session.package.outputs]
+        found = dict(zip(names, session(**rest)))
         return self._tuple(*(found[name] for name in self.outputs))
 
 

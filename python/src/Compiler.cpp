@@ -36,11 +36,14 @@ using Value =
 
 /// Returns (whether it worked, the message, names of inputs whose values were
 /// needed).
-nb::tuple compile(const std::string &input, std::optional<nb::bytes> model,
-                  const std::string &directory, const std::string &output,
-                  const std::vector<std::string> &targets,
-                  const std::vector<std::pair<std::string, int64_t>> &dims,
-                  const std::vector<Value> &values, unsigned jobs, bool cache) {
+nb::tuple
+compile(const std::string &input, std::optional<nb::bytes> model,
+        const std::string &directory, const std::string &output,
+        const std::vector<std::string> &targets,
+        const std::vector<std::pair<std::string, int64_t>> &dims,
+        const std::vector<Value> &values,
+        const std::vector<std::pair<std::string, std::string>> &sequences,
+        unsigned jobs, bool cache) {
   std::vector<const char *> targetNames;
   for (const std::string &target : targets)
     targetNames.push_back(target.c_str());
@@ -51,6 +54,9 @@ nb::tuple compile(const std::string &input, std::optional<nb::bytes> model,
   for (const auto &[name, type, shape, data] : values)
     constants.push_back({name.c_str(), type.c_str(), shape.size(), shape.data(),
                          data.c_str(), data.size()});
+  std::vector<aicc_compiler_sequence> described;
+  for (const auto &[name, contents] : sequences)
+    described.push_back({name.c_str(), contents.c_str()});
   aicc_compiler_options options = {};
   options.struct_size = sizeof(options);
   options.input = input.c_str();
@@ -63,6 +69,8 @@ nb::tuple compile(const std::string &input, std::optional<nb::bytes> model,
   options.no_cache = !cache;
   options.values = constants.data();
   options.value_count = constants.size();
+  options.sequences = described.data();
+  options.sequence_count = described.size();
   if (model) {
     options.model = model->c_str();
     options.model_bytes = model->size();
@@ -90,6 +98,7 @@ nb::tuple compile(const std::string &input, std::optional<nb::bytes> model,
 NB_MODULE(_compiler, m) {
   m.def("compile", compile, nb::arg("input"), nb::arg("model").none(),
         nb::arg("directory"), nb::arg("output"), nb::arg("targets"),
-        nb::arg("dims"), nb::arg("values"), nb::arg("jobs"), nb::arg("cache"));
+        nb::arg("dims"), nb::arg("values"), nb::arg("sequences"),
+        nb::arg("jobs"), nb::arg("cache"));
   m.def("version", aicc_compiler_version);
 }

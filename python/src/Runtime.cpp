@@ -333,6 +333,11 @@ NB_MODULE(_runtime, m) {
                                                                 i);
                                   });
                    })
+      .def_prop_ro("signature",
+                   [](const Package &package) -> nb::object {
+                     const char *text = aicc_package_signature(package.get());
+                     return text ? nb::cast(text) : nb::none();
+                   })
       .def("describe", [](const Package &package) {
         return aicc_package_describe(package.get());
       });

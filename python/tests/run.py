@@ -88,6 +88,32 @@ class Compile(unittest.TestCase):
         y, = aicc.compile(sums, values={"axes": numpy.array([-1])}).session()(x)
         numpy.testing.assert_array_equal(y, x.sum(-1))
 
+    def test_sequences(self):
+        values = {"s": [numpy.ones((2, 3), numpy.float32), numpy.zeros((1, 3), numpy.float32)], "o": None}
+        tensor = helper.make_tensor_type_proto(TensorProto.FLOAT, ["n", 3])
+        graph = helper.make_graph(
+            [helper.make_node("ConcatFromSequence", ["s"], ["y"], axis=0),
+             helper.make_node("Identity", ["s"], ["t"]), helper.make_node("Identity", ["o"], ["p"])],
+            "test", [helper.make_value_info("s", helper.make_sequence_type_proto(tensor)),
+                     helper.make_value_info("o", helper.make_optional_type_proto(tensor))],
+            [helper.make_value_info(name, tensor) for name in ("y", "t", "p")])
+        package = aicc.compile(helper.make_model(graph), sequences={"s": "2", "o": "none"})
+        self.assertEqual([port.name for port in package.inputs], ["s[0]", "s[1]"])
+        self.assertEqual([entry["kind"] for entry in package.signature["outputs"]], ["tensor", "sequence", "optional"])
+        session = package.session(threads=1)
+        for results in (session(**values), session(values["s"], None)):
+            y, t, p = results
+            numpy.testing.assert_array_equal(y, numpy.concatenate(values["s"]))
+            for found, expected in zip(t, values["s"]):
+                numpy.testing.assert_array_equal(found, expected)
+            self.assertIsNone(p)
+        for wrong, message in (({"s": values["s"][:1]}, "'s' has 1 elements, expected 2"), ({"o": y}, "expected none"),
+                               ({"s": y[0, 0]}, "expected a list")):
+            with self.assertRaisesRegex(aicc.Error, message):
+                session(**{**values, **wrong})
+        with self.assertRaisesRegex(aicc.Error, "'s' is missing"):
+            session()
+
     def test_errors(self):
         with self.assertRaisesRegex(aicc.CompileError, "damaged"):
             aicc.compile(b"no model")
