@@ -146,7 +146,7 @@ class Session:
         return self._session.run([as_tensor(array) for array in inputs],
                                  [array if array is None else as_tensor(array, copy=False) for array in given])
 
-    def __call__(self, *arrays, **named):
+    def __call__(self, /, *arrays, **named):
         """The results as a list of arrays of the inputs' kind: PyTorch's if one is, else NumPy's. A sequence is a list,
         an absent optional None, a map a dict."""
         if arrays and named:

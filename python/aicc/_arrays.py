@@ -5,6 +5,8 @@
 """Element types have the runtime's names ("f32"). Those that NumPy lacks are
 ml_dtypes', if that is installed."""
 
+import ctypes
+
 import numpy
 
 from ._runtime import TYPES, Error, Tensor, from_dlpack, tensor_at
@@ -25,6 +27,25 @@ try:
 except ImportError:
     pass
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
+
+
+def _from_strings(array):
+    """Strings are addresses and sizes; the bytes stay as long as the tensor."""
+    parts = [text if isinstance(text, bytes) else str(text).encode() for text in array.ravel().tolist()]
+    # Not empty, so that it has an address.
+    text = numpy.frombuffer(b"".join(parts) + b"\0", numpy.uint8)
+    table = numpy.zeros((len(parts), 2), numpy.uint64)
+    table[:, 1] = [len(part) for part in parts]
+    table[:, 0] = text.ctypes.data
+    table[1:, 0] += numpy.cumsum(table[:-1, 1], dtype=numpy.uint64)
+    return tensor_at(table.ctypes.data, TYPES["string"][0], list(array.shape), (table, text))
+
+
+def _to_strings(tensor):
+    table = numpy.frombuffer(tensor, numpy.uint64).reshape(-1, 2).tolist() if tensor.nbytes else []
+    result = numpy.empty(len(table), object)
+    result[:] = [ctypes.string_at(address, size).decode(errors="surrogateescape") if size else "" for address, size in table]
+    return result.reshape(tensor.shape)
 
 
 def type_name(array):
@@ -48,6 +69,8 @@ def as_tensor(array, copy=None):
         return from_dlpack(array)
     # Not ascontiguousarray: that gives a scalar a dimension.
     found = numpy.asarray(array)
+    if found.dtype.kind in "OUS" and "string" in TYPES and copy is not False:
+        return _from_strings(found)
     given = numpy.array(found, dtype=found.dtype.newbyteorder("="), order="C", copy=None)
     if copy is False and (given.ctypes.data != found.ctypes.data or not given.flags.writeable):
         raise Error("an output array is not writable and contiguous, expected one that can be written in place")
@@ -57,7 +80,9 @@ def as_tensor(array, copy=None):
 
 
 def to_numpy(tensor):
-    """The tensor's own memory as a NumPy array."""
+    """The tensor's own memory as a NumPy array; strings are copied."""
+    if tensor.type == "string":
+        return _to_strings(tensor)
     if tensor.type not in DTYPES:
         raise Error(f"NumPy has no element type {tensor.type}" +
                     (", expected the package ml_dtypes" if tensor.type in _ML_DTYPES else ""))

@@ -282,6 +282,19 @@ class Backend(unittest.TestCase):
             numpy.testing.assert_array_equal(prepared.run([x, numpy.array([axis])]).y, x.sum(axis))
         self.assertEqual(len(prepared._sessions), 2)
 
+    def test_sequences(self):
+        kind = helper.make_sequence_type_proto(helper.make_tensor_type_proto(TensorProto.FLOAT, None))
+        node = helper.make_node("SequenceInsert", ["xs", "x"], ["ys"])
+        graph = helper.make_graph([node], "test", [helper.make_value_info("xs", kind),
+                                                   helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n"])],
+                                  [helper.make_value_info("ys", kind)])
+        prepared = self.backend.prepare(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)]))
+        x = numpy.arange(3, dtype=numpy.float32)
+        for xs in ([], [x[:2]], [x.reshape(1, 3), x]):
+            ys = prepared.run([xs, x]).ys
+            self.assertIsInstance(ys, list)
+            self.assertEqual([y.tolist() for y in ys], [y.tolist() for y in [*xs, x]])
+
     def test_devices(self):
         self.assertTrue(self.backend.supports_device("CPU"))
         self.assertTrue(self.backend.supports_device("cpu:0"))
