@@ -169,6 +169,11 @@ private:
       out.value(exprs.print(index, package.symbols));
   }
 
+  // As expressions print it: those of the program have no name.
+  void symbol(const char *key, uint32_t number) {
+    out.field(key, "?" + std::to_string(number - package.symbols.size()));
+  }
+
   void variant(const Variant &variant) {
     out.open('{');
     out.field("target", variant.target);
@@ -239,12 +244,33 @@ private:
       if (instruction.op == Operation::loop) {
         out.key("count");
         expression(variant.exprs, instruction.count);
+        if (instruction.condition)
+          out.field("condition", *instruction.condition);
+        symbol("symbol", instruction.symbol);
+        if (instruction.trips)
+          symbol("trips", *instruction.trips);
         instructions("body", variant, instruction.body);
       } else {
         if (instruction.op == Operation::launch)
           out.field("kernel", instruction.kernel);
         out.field("buffers", instruction.buffers);
       }
+      if (instruction.op == Operation::branch) {
+        instructions("body", variant, instruction.body);
+        instructions("otherwise", variant, instruction.otherwise);
+      }
+      if (instruction.op == Operation::read) {
+        out.field("element", instruction.element);
+        out.field("minimum", instruction.minimum);
+        symbol("symbol", instruction.symbol);
+      }
+      if (instruction.op == Operation::call) {
+        out.field("function", instruction.function);
+        out.field("attributes", instruction.attributes);
+        out.field("outputs", instruction.outputs);
+      }
+      if (!instruction.sources.empty())
+        out.field("sources", instruction.sources);
       if (instruction.op == Operation::launch) {
         out.key("grid").open('[');
         for (uint32_t size : instruction.grid)

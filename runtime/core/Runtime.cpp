@@ -121,6 +121,7 @@ struct aicc_package {
     std::vector<int64_t> dims;
     std::vector<std::string> texts;
     std::vector<const char *> pointers;
+    bool late = false; // some are known during a run only
   };
   std::vector<PortText> inputs, outputs;
   std::once_flag described;
@@ -143,7 +144,10 @@ struct aicc_session {
 static aicc_package::PortText portText(const program::Package &package,
                                        const program::Port &port) {
   aicc_package::PortText text;
+  const uint32_t named = uint32_t(package.symbols.size());
   for (uint32_t dim : port.dims) {
+    const std::vector<uint32_t> symbols = package.exprs.symbolsOf(dim);
+    text.late |= !symbols.empty() && symbols.back() >= named;
     const Expressions::Node &node = package.exprs.nodes[dim];
     text.dims.push_back(node.op() == package::ExprOp::constant ? node.value()
                                                                : -1);
@@ -231,6 +235,7 @@ static aicc_status getPort(const std::vector<program::Port> &ports,
   port.rank = ports[index].dims.size();
   port.dims = texts[index].dims.data();
   port.expressions = texts[index].pointers.data();
+  port.data_dependent = texts[index].late;
   return fill(out, port);
 }
 
@@ -304,11 +309,16 @@ const char *aicc_package_describe(aicc_package *package) {
 
 static aicc_status getDims(const aicc_package *package,
                            const std::vector<program::Port> &ports,
+                           const std::vector<aicc_package::PortText> &texts,
                            const char *what, size_t index,
                            const int64_t *symbols, int64_t *out) {
   if (Status status = checkIndex(what, index, ports.size()); !status.ok())
     return report(status);
   const program::Package &contents = package->contents();
+  if (texts[index].late)
+    return report(Status(Code::unsupported,
+                         std::string(what) + " '" + ports[index].name +
+                             "' has a shape that only a run finds out"));
   std::vector<int64_t> values(contents.symbolCount), dims;
   std::copy_n(symbols, contents.symbols.size(), values.begin());
   if (Status status = executor::portDims(contents, ports[index], values, dims);
@@ -320,14 +330,14 @@ static aicc_status getDims(const aicc_package *package,
 
 aicc_status aicc_package_input_dims(const aicc_package *package, size_t index,
                                     const int64_t *symbols, int64_t *out) {
-  return getDims(package, package->contents().inputs, "input", index, symbols,
-                 out);
+  return getDims(package, package->contents().inputs, package->inputs, "input",
+                 index, symbols, out);
 }
 
 aicc_status aicc_package_output_dims(const aicc_package *package, size_t index,
                                      const int64_t *symbols, int64_t *out) {
-  return getDims(package, package->contents().outputs, "output", index, symbols,
-                 out);
+  return getDims(package, package->contents().outputs, package->outputs,
+                 "output", index, symbols, out);
 }
 
 aicc_status aicc_package_bind(const aicc_package *package,
@@ -418,6 +428,19 @@ aicc_status aicc_run_wait(aicc_run *run) {
   if (run->code == Code::ok)
     return AICC_OK;
   return report(Status(run->code, run->message));
+}
+
+aicc_status aicc_run_output(const aicc_run *run, size_t index,
+                            aicc_tensor **out) {
+  if (!run->done.load(std::memory_order_acquire))
+    return report(invalidArgument("run has not ended, expected a wait for it"));
+  if (run->code != Code::ok)
+    return report(Status(run->code, run->message));
+  if (Status status = checkIndex("output", index, run->outputs.size());
+      !status.ok())
+    return report(status);
+  *out = run->outputs[index];
+  return AICC_OK;
 }
 
 int aicc_run_done(const aicc_run *run) {

@@ -40,7 +40,23 @@ static void evaluatePackage(const Expressions &exprs,
   }
 }
 
-// The conditions that the compiler could not prove.
+Status aicc::executor::checkLimit(const program::Package &package,
+                                  const program::Limit &limit,
+                                  std::span<const int64_t> values) {
+  if (values[limit.lhs] <= values[limit.rhs])
+    return {};
+  const Expressions &exprs = package.exprs;
+  return invalidArgument(
+      exprs.print(limit.lhs, package.symbols) + " is " +
+      std::to_string(values[limit.lhs]) + ", expected at most " +
+      (exprs.nodes[limit.rhs].op() == ExprOp::constant
+           ? std::to_string(values[limit.rhs])
+           : exprs.print(limit.rhs, package.symbols) + ", which is " +
+                 std::to_string(values[limit.rhs])));
+}
+
+// The conditions that the compiler could not prove, as far as they follow from
+// the inputs' shapes.
 static Status checkLimits(const program::Package &package,
                           std::span<const int64_t> symbols) {
   if (package.limits.empty())
@@ -48,19 +64,16 @@ static Status checkLimits(const program::Package &package,
   const Expressions &exprs = package.exprs;
   std::vector<int64_t> values;
   std::vector<bool> failed;
-  evaluatePackage(exprs, symbols, uint32_t(exprs.size()) - 1, values, failed);
+  evaluatePackage(exprs, symbols, UINT32_MAX, values, failed);
+  const std::vector<bool> late =
+      exprs.dependsOnSymbolsFrom(uint32_t(package.symbols.size()));
   for (const program::Limit &limit : package.limits) {
+    if (late[limit.lhs] || late[limit.rhs])
+      continue;
     for (uint32_t side : {limit.lhs, limit.rhs})
       if (failed[side])
         return evaluationError(exprs, side, package.symbols);
-    if (values[limit.lhs] > values[limit.rhs])
-      return invalidArgument(
-          exprs.print(limit.lhs, package.symbols) + " is " +
-          std::to_string(values[limit.lhs]) + ", expected at most " +
-          (exprs.nodes[limit.rhs].op() == ExprOp::constant
-               ? std::to_string(values[limit.rhs])
-               : exprs.print(limit.rhs, package.symbols) + ", which is " +
-                     std::to_string(values[limit.rhs])));
+    AICC_RETURN_IF_ERROR(checkLimit(package, limit, values));
   }
   return {};
 }
@@ -146,13 +159,35 @@ Status aicc::executor::portDims(const program::Package &package,
   return {};
 }
 
-static std::string bufferName(const program::Variant &variant, size_t index) {
+std::string aicc::executor::bufferName(const program::Variant &variant,
+                                       size_t index) {
   const std::string &name = variant.buffers[index].name;
   return "buffer " + std::to_string(index) +
          (name.empty() ? "" : " ('" + name + "')");
 }
 
-// Values of all expressions that no loop changes.
+uint64_t aicc::executor::memoryLimit(const program::Package &package,
+                                     const program::Variant &variant,
+                                     const Binding &binding,
+                                     std::span<const uint64_t> outputBytes,
+                                     uint32_t index) {
+  const program::Buffer &root = variant.buffers[index];
+  switch (root.storage) {
+  case Storage::input:
+    return binding.inputBytes[root.index];
+  case Storage::output:
+    return outputBytes[root.index];
+  case Storage::weight:
+    return package.weights[root.index].data.size;
+  case Storage::prepared:
+    return uint64_t(std::max<int64_t>(0, binding.exprs[root.bytes]));
+  case Storage::temporary:
+    break;
+  }
+  return UINT64_MAX;
+}
+
+// Values of all expressions that are known before the program runs.
 static Status evaluateFixed(const program::Package &package,
                             const program::Variant &variant,
                             const FlatProgram &code, Binding &out) {
@@ -171,23 +206,15 @@ static Status sizeBuffers(const program::Package &package,
   out.bufferBytes.assign(variant.buffers.size(), 0);
   for (size_t i = 0; i < variant.buffers.size(); ++i) {
     const program::Buffer &buffer = variant.buffers[i];
-    if (!code.used[i])
+    if (!code.used[i] || !code.sized[i])
       continue;
     const int64_t bytes = out.exprs[buffer.bytes];
     if (bytes < 0)
       return Status(Code::badPackage, bufferName(variant, i) + " would have " +
                                           std::to_string(bytes) + " bytes");
     out.bufferBytes[i] = uint64_t(bytes);
-    const program::Buffer &root = variant.buffers[buffer.root];
-    uint64_t limit = UINT64_MAX;
-    if (root.storage == Storage::input)
-      limit = out.inputBytes[root.index];
-    else if (root.storage == Storage::output)
-      limit = out.outputBytes[root.index];
-    else if (root.storage == Storage::weight)
-      limit = package.weights[root.index].data.size;
-    else if (root.storage == Storage::prepared)
-      limit = uint64_t(std::max<int64_t>(0, out.exprs[root.bytes]));
+    const uint64_t limit =
+        memoryLimit(package, variant, out, out.outputBytes, buffer.root);
     if (out.bufferBytes[i] > limit)
       return Status(Code::badPackage,
                     "package is damaged: " + bufferName(variant, i) +
@@ -196,11 +223,13 @@ static Status sizeBuffers(const program::Package &package,
   }
   // A root holds its largest view.
   for (size_t i = 0; i < variant.buffers.size(); ++i) {
+    if (!code.sized[i])
+      continue;
     uint64_t &root = out.bufferBytes[variant.buffers[i].root];
     root = std::max(root, out.bufferBytes[i]);
   }
   for (const Step &step : code.steps) {
-    if (step.kind != Step::copy)
+    if (step.kind != Step::copy || step.late)
       continue;
     const auto &buffers = step.instruction->buffers;
     if (out.bufferBytes[buffers[0]] < out.bufferBytes[buffers[1]])
@@ -225,7 +254,8 @@ static Status planTemporaries(const program::Variant &variant,
   for (uint32_t i = 0; i < variant.buffers.size(); ++i) {
     const program::Buffer &buffer = variant.buffers[i];
     const program::Buffer &root = variant.buffers[buffer.root];
-    if (!code.used[i] || root.storage != Storage::temporary)
+    if (!code.used[i] || root.storage != Storage::temporary ||
+        !code.sized[buffer.root])
       continue;
     uint32_t &block = blockOf[buffer.root];
     if (block == UINT32_MAX) {
@@ -277,16 +307,25 @@ Status aicc::executor::bindProgram(
         denseBytes(publicType(package.inputs[i].type), inputDims[i], bytes));
     out.inputBytes.push_back(bytes);
   }
-  for (const program::Port &port : package.outputs) {
+  for (size_t i = 0; i < package.outputs.size(); ++i) {
+    const program::Port &port = package.outputs[i];
     size_t bytes;
+    out.outputDims.emplace_back();
+    if (code.lateOutputs[i]) {
+      out.outputBytes.push_back(0);
+      continue;
+    }
     AICC_RETURN_IF_ERROR(
-        portDims(package, port, out.symbols, out.outputDims.emplace_back())
+        portDims(package, port, out.symbols, out.outputDims.back())
             .in("output"));
     AICC_RETURN_IF_ERROR(
         denseBytes(publicType(port.type), out.outputDims.back(), bytes)
             .in("output '" + port.name + "'"));
     out.outputBytes.push_back(bytes);
   }
+  if (!code.binds.empty())
+    evaluatePackage(package.exprs, out.symbols, UINT32_MAX, out.portExprs,
+                    out.portFailed);
   AICC_RETURN_IF_ERROR(evaluateFixed(package, variant, code, out));
   AICC_RETURN_IF_ERROR(sizeBuffers(package, variant, code, out));
   return planTemporaries(variant, code, /*useStored=*/true, out);

@@ -35,6 +35,7 @@ Status LoadedVariant::load(std::shared_ptr<const PackageReader> reader,
   const FlatProgram prepare =
       flatten(loaded->package(), *loaded->variant, /*prepare=*/true);
   AICC_RETURN_IF_ERROR(loaded->loadKernels());
+  AICC_RETURN_IF_ERROR(loaded->makeCalls());
   AICC_RETURN_IF_ERROR(loaded->placeWeights(prepare, verifyWeights));
   AICC_RETURN_IF_ERROR(loaded->runPrepare(prepare, threads));
   out = std::move(loaded);
@@ -65,6 +66,27 @@ Status LoadedVariant::loadKernels() {
                                       kernel.entry.c_str(), &handle),
         "finding a kernel"));
     kernels.push_back(handle);
+  }
+  return {};
+}
+
+Status LoadedVariant::makeCalls() {
+  for (const program::Instruction *call : program.calls) {
+    std::string name = "host function '" + call->function + "'";
+    for (const std::string &source : call->sources)
+      name += " of " + source;
+    if (!device->flag(AICC_DEVICE_HOST_ACCESSIBLE) ||
+        !device->flag(AICC_DEVICE_HOST_POINTERS))
+      return Status(Code::unsupported,
+                    name +
+                        " needs a device that shares the host's memory, "
+                        "found " +
+                        device->name);
+    host::Factory factory = host::find(call->function);
+    if (!factory)
+      return Status(Code::unsupported, name + " is unknown to this runtime");
+    AICC_RETURN_IF_ERROR(
+        factory(call->attributes, calls.emplace_back()).in(name));
   }
   return {};
 }

@@ -10,6 +10,7 @@
 
 #include "runtime/device/Device.h"
 #include "runtime/executor/FlatProgram.h"
+#include "runtime/host/Host.h"
 #include "runtime/package/Reader.h"
 
 #include <map>
@@ -33,6 +34,7 @@ public:
   aicc_device *device = nullptr;
   FlatProgram program;
   std::vector<aicc_driver_kernel *> kernels;
+  std::vector<std::unique_ptr<host::Function>> calls; // of the program
   // For each buffer that has its memory before a run (weights and prepared
   // ones, and views of them): where. Else null.
   std::vector<void *> resident;
@@ -43,6 +45,7 @@ public:
 private:
   LoadedVariant() = default;
   Status loadKernels();
+  Status makeCalls();
   Status placeWeights(const FlatProgram &prepare, bool verify);
   Status runPrepare(const FlatProgram &prepare, uint32_t threads);
 

@@ -7,8 +7,6 @@
 
 #include "Run.h"
 
-#include "runtime/core/Tensor.h"
-
 #include <algorithm>
 
 using namespace aicc;
@@ -18,7 +16,8 @@ using package::Storage;
 RunState::RunState(const LoadedVariant &loaded, const FlatProgram &program)
     : loaded(loaded), program(program), driver(*loaded.device->driver),
       inputs(loaded.package().inputs.size()),
-      outputs(loaded.package().outputs.size()) {}
+      outputs(loaded.package().outputs.size()), arenas(program.binds.size()),
+      late(loaded.package().outputs.size()) {}
 
 RunState::~RunState() {
   for (aicc_driver_event *event : events)
@@ -105,7 +104,7 @@ Status RunState::adopt(std::shared_ptr<const Binding> binding) {
                          binding->arenaOffsets[root];
   }
   for (const Step &step : program.steps) {
-    if (step.kind == Step::copy || step.kind == Step::fill)
+    if ((step.kind == Step::copy || step.kind == Step::fill) && !step.late)
       transferBytes[step.record] =
           binding->bufferBytes[step.instruction->buffers.back()];
     if (step.kind != Step::launch)
@@ -121,10 +120,13 @@ Status RunState::adopt(std::shared_ptr<const Binding> binding) {
     AICC_RETURN_IF_ERROR(
         setScratch(launch, binding->exprs[instruction.scratch], step));
   }
-  if (!program.loops.empty()) {
+  if (!program.binds.empty()) {
     symbols = binding->symbols;
     exprs = binding->exprs;
+    portExprs = binding->portExprs;
+    outputBytes = binding->outputBytes;
   }
+  bufferBytes = binding->bufferBytes;
   bound = std::move(binding);
   return {};
 }
@@ -155,6 +157,7 @@ Status RunState::set(Port &port, aicc_tensor &tensor, uint64_t bytes) {
                       ", but the session runs on " + loaded.device->name);
   port.host = tensor.data;
   if (port.stagingBytes < bytes || !port.staging) {
+    AICC_RETURN_IF_ERROR(quiesce());
     port.staging.reset();
     AICC_RETURN_IF_ERROR(loaded.device->allocate(bytes, port.staging));
     stagedBytes += bytes - port.stagingBytes;
@@ -168,8 +171,13 @@ Status RunState::setInput(size_t index, aicc_tensor &tensor) {
   return set(inputs[index], tensor, bound->inputBytes[index]);
 }
 
-Status RunState::setOutput(size_t index, aicc_tensor &tensor) {
-  return set(outputs[index], tensor, bound->outputBytes[index]);
+Status RunState::setOutput(size_t index, aicc_tensor *tensor) {
+  if (!program.lateOutputs[index])
+    return set(outputs[index], *tensor, bound->outputBytes[index]);
+  late[index].given = tensor;
+  late[index].made.reset();
+  outputs[index].host = nullptr;
+  return {};
 }
 
 Status RunState::applyPatches(const Step &step) {
@@ -213,31 +221,107 @@ Status RunState::launch(const Step &step, const Profiler *profiler) {
   return {};
 }
 
+// What has no events of its own in the driver's table: its time is that between
+// two.
+Status RunState::startTiming(const Step &step) {
+  timed.push_back({&step, {1, 1, 1}, 0, 0});
+  aicc_driver_event *event;
+  AICC_RETURN_IF_ERROR(timing(event));
+  return loaded.device->check(driver.event_record(stream, event),
+                              "recording an event");
+}
+
+Status RunState::stopTiming() {
+  timed.push_back({nullptr, {1, 1, 1}, 0, 0});
+  aicc_driver_event *event;
+  AICC_RETURN_IF_ERROR(timing(event));
+  return loaded.device->check(driver.event_record(stream, event),
+                              "recording an event");
+}
+
 Status RunState::transfer(const Step &step, const Profiler *profiler) {
   const uint64_t *words = &this->words[step.firstWord];
   auto pointer = [&](unsigned i) { return reinterpret_cast<void *>(words[i]); };
-  const uint64_t bytes = transferBytes[step.record];
+  const bool copies = step.kind == Step::copy;
+  const std::vector<uint32_t> &buffers = step.instruction->buffers;
+  const uint64_t bytes =
+      step.late ? bufferBytes[buffers.back()] : transferBytes[step.record];
+  if (step.late && copies && bufferBytes[buffers[0]] < bytes)
+    return invalidArgument(bufferName(*loaded.variant, buffers[1]) + " has " +
+                           std::to_string(bytes) + " bytes, but its value, " +
+                           bufferName(*loaded.variant, buffers[0]) + ", has " +
+                           std::to_string(bufferBytes[buffers[0]]));
   if (bytes == 0)
     return {};
-  // Neither has events of its own in the table: its time is that between two.
-  aicc_driver_event *before = nullptr, *after = nullptr;
-  if (profiler) {
-    timed.push_back({&step, {1, 1, 1}, 0, 0});
-    AICC_RETURN_IF_ERROR(timing(before));
-    AICC_RETURN_IF_ERROR(loaded.device->check(
-        driver.event_record(stream, before), "recording an event"));
-  }
-  const bool copies = step.kind == Step::copy;
+  if (profiler)
+    AICC_RETURN_IF_ERROR(startTiming(step));
   const int result = copies ? driver.copy(stream, pointer(1), pointer(0), bytes)
                             : driver.fill(stream, pointer(0), bytes, 0, 1);
   if (result != AICC_OK)
     return loaded.device->check(result, copies ? "copy" : "fill");
-  if (profiler) {
-    timed.push_back({nullptr, {1, 1, 1}, 0, 0});
-    AICC_RETURN_IF_ERROR(timing(after));
-    AICC_RETURN_IF_ERROR(loaded.device->check(
-        driver.event_record(stream, after), "recording an event"));
+  return profiler ? stopTiming() : Status();
+}
+
+Status RunState::call(const Step &step, const Profiler *profiler) {
+  const program::Instruction &instruction = *step.instruction;
+  AICC_RETURN_IF_ERROR(quiesce());
+  callTensors.clear();
+  callDims.clear();
+  const std::vector<int64_t> &values =
+      program.binds.empty() ? bound->exprs : exprs;
+  size_t dims = 0;
+  for (uint32_t index : instruction.buffers)
+    dims += loaded.variant->buffers[index].dims.size();
+  callDims.reserve(dims); // the tensors refer to it
+  for (size_t i = 0; i < instruction.buffers.size(); ++i) {
+    const program::Buffer &buffer =
+        loaded.variant->buffers[instruction.buffers[i]];
+    uint64_t bytes = program::elementSize(buffer.type);
+    const size_t first = callDims.size();
+    for (uint32_t dim : buffer.dims) {
+      callDims.push_back(values[dim]);
+      if (values[dim] < 0 ||
+          __builtin_mul_overflow(bytes, uint64_t(values[dim]), &bytes))
+        bytes = UINT64_MAX;
+    }
+    if (bytes > bufferBytes[instruction.buffers[i]])
+      return Status(Code::badPackage,
+                    "package is damaged: " +
+                        bufferName(*loaded.variant, instruction.buffers[i]) +
+                        " is smaller than its dimensions");
+    callTensors.push_back({reinterpret_cast<void *>(words[step.firstWord + i]),
+                           buffer.type, std::span(callDims).subspan(first)});
   }
+  if (profiler)
+    AICC_RETURN_IF_ERROR(startTiming(step));
+  const auto arguments = std::span<const host::Tensor>(callTensors);
+  const size_t inputs = arguments.size() - instruction.outputs;
+  Status status = loaded.calls[step.record]->run(
+      {arguments.first(inputs), arguments.subspan(inputs), pool});
+  if (!status.ok()) {
+    std::string name;
+    for (const std::string &source : instruction.sources)
+      name += (name.empty() ? "" : " + ") + source;
+    return std::move(status).in(name.empty() ? instruction.function : name);
+  }
+  return profiler ? stopTiming() : Status();
+}
+
+// Two values exchange their memory instead of their contents.
+Status RunState::swap(const Step &step) {
+  const uint32_t a = step.instruction->buffers[0],
+                 b = step.instruction->buffers[1];
+  if (bufferBytes[a] != bufferBytes[b])
+    return Status(Code::badPackage,
+                  "package is damaged: swaps " +
+                      bufferName(*loaded.variant, a) + " with " +
+                      bufferName(*loaded.variant, b) + " of another size");
+  const uint64_t addressA = words[step.firstWord],
+                 addressB = words[step.firstWord + 1];
+  for (uint32_t word : program.wordsOf[a])
+    words[word] = addressB;
+  for (uint32_t word : program.wordsOf[b])
+    words[word] = addressA;
   return {};
 }
 
@@ -251,14 +335,6 @@ Status RunState::timing(aicc_driver_event *&out) {
     events.push_back(event);
   }
   out = events[timed.size() - 1];
-  return {};
-}
-
-Status RunState::beginIteration(const Loop &loop) {
-  for (uint32_t expr : loop.exprs)
-    if (!loaded.variant->exprs.evaluateNode(expr, symbols, exprs.data()))
-      return evaluationError(loaded.variant->exprs, expr,
-                             loaded.package().symbols);
   return {};
 }
 
@@ -278,22 +354,41 @@ Status RunState::walk(const Profiler *profiler) {
     case Step::loopBegin: {
       const Loop &loop = program.loops[step.record];
       loopCounts[step.record] = exprs[loop.count];
-      if (exprs[loop.count] <= 0) {
+      bool enter;
+      AICC_RETURN_IF_ERROR(enterLoop(step, 0, enter));
+      if (!enter)
         at = step.partner;
-        break;
-      }
-      symbols[loop.symbol] = 0;
-      AICC_RETURN_IF_ERROR(beginIteration(loop));
       break;
     }
     case Step::loopEnd: {
       const Loop &loop = program.loops[step.record];
-      if (++symbols[loop.symbol] >= loopCounts[step.record])
-        break;
-      AICC_RETURN_IF_ERROR(beginIteration(loop));
-      at = step.partner;
+      bool enter;
+      AICC_RETURN_IF_ERROR(
+          enterLoop(step, symbols[program.binds[loop.bind].symbol] + 1, enter));
+      if (enter)
+        at = step.partner;
       break;
     }
+    case Step::read:
+      AICC_RETURN_IF_ERROR(read(step));
+      break;
+    case Step::branch: {
+      bool taken;
+      AICC_RETURN_IF_ERROR(
+          holds(step.firstWord, step.instruction->buffers[0], taken));
+      if (!taken)
+        at = step.partner;
+      break;
+    }
+    case Step::jump:
+      at = step.partner;
+      break;
+    case Step::call:
+      AICC_RETURN_IF_ERROR(call(step, profiler));
+      break;
+    case Step::swap:
+      AICC_RETURN_IF_ERROR(swap(step));
+      break;
     }
   }
   return {};
@@ -309,7 +404,13 @@ Status RunState::execute(const Profiler *profiler) {
       staged = true;
     }
   timed.clear();
+  pool.clear();
   Status status = walk(profiler);
+  for (size_t i = 0; i < late.size() && status.ok(); ++i)
+    if (late[i].given && late[i].made)
+      status = invalidArgument("output '" + loaded.package().outputs[i].name +
+                               "' has shape " + printDims(late[i].given->dims) +
+                               ", expected " + printDims(late[i].made->dims));
   for (Port &port : outputs)
     if (status.ok() && port.host) {
       status = loaded.device->check(
@@ -351,9 +452,15 @@ Status RunState::deliver(const Profiler &profiler) {
       AICC_RETURN_IF_ERROR(loaded.device->check(
           driver.event_times(events[++i], &begin, &event.end_ns),
           "reading an event"));
-      event.kernel = entry.step->kind == Step::copy ? "copy" : "fill";
-      name =
-          loaded.variant->buffers[entry.step->instruction->buffers.back()].name;
+      const program::Instruction &instruction = *entry.step->instruction;
+      if (entry.step->kind == Step::call) {
+        event.kernel = instruction.function.c_str();
+        for (const std::string &source : instruction.sources)
+          name += (name.empty() ? "" : " + ") + source;
+      } else {
+        event.kernel = entry.step->kind == Step::copy ? "copy" : "fill";
+        name = loaded.variant->buffers[instruction.buffers.back()].name;
+      }
     }
     event.name = name.empty() ? event.kernel : name.c_str();
     profiler.callback(&event, profiler.context);

@@ -3,18 +3,23 @@
 // Licensed under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// Argument blocks, arena, staging memory and a stream. Made once and used by
+// Argument blocks, arenas, staging memory and a stream. Made once and used by
 // one run after the other, so that a run with the shapes of the one before only
 // writes the addresses of its inputs and outputs, allocates nothing and takes
 // no lock. Used by one thread at a time.
+//
+// Where the program binds symbols, sizes, places and outputs that follow from
+// them are made while it runs; each such place has an arena of its own.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef AICC_RUNTIME_EXECUTOR_RUN_H
 #define AICC_RUNTIME_EXECUTOR_RUN_H
 
+#include "runtime/core/Tensor.h"
 #include "runtime/executor/Binding.h"
 #include "runtime/executor/PackageState.h"
+#include "runtime/package/ArenaPlan.h"
 
 #include "aicc/runtime.h"
 
@@ -36,13 +41,16 @@ public:
   // Argument blocks and arena for these shapes.
   Status adopt(std::shared_ptr<const Binding> binding);
   // Where a port's data is. Host memory is staged where kernels can't reach it.
+  // An output whose shape the run finds out may be null.
   Status setInput(size_t index, aicc_tensor &tensor);
-  Status setOutput(size_t index, aicc_tensor &tensor);
+  Status setOutput(size_t index, aicc_tensor *tensor);
   // Runs the program, and waits.
   Status execute(const Profiler *profiler);
+  // After a run: the tensor of an output that was null, with its reference.
+  aicc_tensor *takeOutput(size_t index) { return late[index].made.release(); }
 
   const Binding *binding() const { return bound.get(); }
-  uint64_t arenaCapacity() const { return arenaBytes; }
+  uint64_t arenaCapacity() const { return arenaBytes + lateBytes; }
   uint64_t stagedCapacity() const { return stagedBytes; }
 
 private:
@@ -55,8 +63,23 @@ private:
     aicc_device::Memory staging;
     uint64_t stagingBytes = 0;
   };
-  struct Transfer {
-    uint64_t bytes = 0;
+  // An output whose shape the run finds out.
+  struct Late {
+    struct Releaser {
+      void operator()(aicc_tensor *tensor) const {
+        aicc_tensor_release(tensor);
+      }
+    };
+    aicc_tensor *given = nullptr; // the caller's, or null
+    std::unique_ptr<aicc_tensor, Releaser> made;
+  };
+  // Memory of the temporaries that a bind sizes, and how it was shared out the
+  // last time.
+  struct Arena {
+    aicc_device::Memory memory;
+    uint64_t capacity = 0;
+    std::vector<package::ArenaBlock> blocks;
+    package::ArenaPlan plan;
   };
 
   Status set(Port &port, aicc_tensor &tensor, uint64_t bytes);
@@ -65,7 +88,22 @@ private:
   Status launch(const Step &step, const Profiler *profiler);
   Status transfer(const Step &step, const Profiler *profiler);
   Status applyPatches(const Step &step);
-  Status beginIteration(const Loop &loop);
+  Status call(const Step &step, const Profiler *profiler);
+  Status swap(const Step &step);
+  Status startTiming(const Step &step);
+  Status stopTiming();
+  // RunBinds.cpp
+  Status bind(uint32_t index, int64_t value);
+  Status evaluate(const Bind &bind);
+  Status makeOutput(uint32_t index);
+  Status sizeLate(const Bind &bind);
+  Status placeLate(uint32_t index);
+  Status read(const Step &step);
+  Status holds(uint32_t word, uint32_t buffer, bool &out);
+  Status fetch(uint32_t word, uint32_t buffer, uint64_t offset, uint64_t bytes,
+               void *out);
+  Status quiesce();
+  Status enterLoop(const Step &step, int64_t iteration, bool &out);
   Status setGrid(aicc_launch &launch, unsigned axis, int64_t value,
                  const Step &step);
   Status timing(aicc_driver_event *&out);
@@ -85,9 +123,19 @@ private:
   uint64_t arenaBytes = 0;
   uint64_t stagedBytes = 0;
 
-  // Loops: values of symbols and expressions change while running.
-  std::vector<int64_t> symbols, exprs;
+  // What changes while running, of programs that bind symbols: values of
+  // symbols and expressions, sizes of buffers and outputs.
+  std::vector<int64_t> symbols, exprs, portExprs;
+  std::vector<uint64_t> bufferBytes, outputBytes;
   std::vector<int64_t> loopCounts;
+  std::vector<Arena> arenas; // one for each bind
+  uint64_t lateBytes = 0;
+  std::vector<Late> late; // one for each output
+
+  // Calls: what results refer to, and room for the arguments.
+  host::Pool pool;
+  std::vector<host::Tensor> callTensors;
+  std::vector<int64_t> callDims;
 
   // Profiling: events in use during a run, and what they time.
   struct Timed {

@@ -168,6 +168,8 @@ Status Session::makeOutputs(const Binding &binding,
                             std::vector<size_t> &created) const {
   for (size_t i = 0; i < outputs.size(); ++i) {
     const program::Port &port = loaded->package().outputs[i];
+    if (loaded->program.lateOutputs[i])
+      continue;
     if (!outputs[i]) {
       AICC_RETURN_IF_ERROR(
           createTensor(publicType(port.type), binding.outputDims[i], outputs[i])
@@ -192,12 +194,14 @@ Status Session::overlap(std::span<aicc_tensor *const> inputs,
     return beginA < beginB + b->bytes && beginB < beginA + a->bytes;
   };
   for (size_t o = 0; o < outputs.size(); ++o) {
+    if (!outputs[o])
+      continue;
     const std::string *other = nullptr;
     for (size_t i = 0; i < inputs.size(); ++i)
       if (meet(outputs[o], inputs[i]))
         other = &contents.inputs[i].name;
     for (size_t i = 0; i < o; ++i)
-      if (meet(outputs[o], outputs[i]))
+      if (outputs[i] && meet(outputs[o], outputs[i]))
         other = &contents.outputs[i].name;
     if (other)
       return invalidArgument(portName("output", o, contents.outputs[o]) +
@@ -231,25 +235,28 @@ Status Session::adopt(RunState &state, std::shared_ptr<const Binding> binding) {
 }
 
 Status Session::runOn(RunState &state, std::span<aicc_tensor *const> inputs,
-                      std::span<aicc_tensor *const> outputs) {
+                      std::span<aicc_tensor *> outputs) {
   AICC_RETURN_IF_ERROR(overlap(inputs, outputs));
-  const uint64_t stagedBefore = state.stagedCapacity();
+  const uint64_t arenaBefore = state.arenaCapacity(),
+                 stagedBefore = state.stagedCapacity();
   Status status;
   for (size_t i = 0; i < inputs.size() && status.ok(); ++i)
     status = state.setInput(i, *inputs[i]);
   for (size_t i = 0; i < outputs.size() && status.ok(); ++i)
-    status = state.setOutput(i, *outputs[i]);
-  account(state, state.arenaCapacity(), stagedBefore);
-  if (!status.ok())
-    return status;
-  if (!profiling.load(std::memory_order_acquire))
-    return state.execute(nullptr);
-  Profiler current;
-  {
-    std::lock_guard lock(profilerMutex);
-    current = profiler;
+    status = state.setOutput(i, outputs[i]);
+  if (status.ok()) {
+    Profiler current;
+    if (profiling.load(std::memory_order_acquire)) {
+      std::lock_guard lock(profilerMutex);
+      current = profiler;
+    }
+    status = state.execute(current.callback ? &current : nullptr);
   }
-  return state.execute(current.callback ? &current : nullptr);
+  account(state, arenaBefore, stagedBefore);
+  for (size_t i = 0; i < outputs.size() && status.ok(); ++i)
+    if (!outputs[i])
+      outputs[i] = state.takeOutput(i);
+  return status;
 }
 
 static void dropCreated(std::span<aicc_tensor *> outputs,
@@ -303,7 +310,8 @@ Status Session::runAsync(std::span<aicc_tensor *const> inputs,
     run->inputs.push_back(tensor);
   }
   for (aicc_tensor *tensor : outputs) {
-    aicc_tensor_retain(tensor);
+    if (tensor)
+      aicc_tensor_retain(tensor);
     run->outputs.push_back(tensor);
   }
   run->references = 2; // the caller's and the queue's

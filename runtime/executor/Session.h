@@ -23,7 +23,9 @@
 struct aicc_run {
   std::atomic<uint32_t> references{1};
   std::shared_ptr<const aicc::executor::Binding> binding;
-  std::vector<aicc_tensor *> inputs, outputs; // a reference each
+  // A reference each. An output whose shape the run finds out is null until it
+  // is done.
+  std::vector<aicc_tensor *> inputs, outputs;
   std::mutex mutex;
   std::condition_variable finished;
   std::atomic<bool> done{false};
@@ -66,7 +68,7 @@ private:
   Status overlap(std::span<aicc_tensor *const> inputs,
                  std::span<aicc_tensor *const> outputs) const;
   Status runOn(RunState &state, std::span<aicc_tensor *const> inputs,
-               std::span<aicc_tensor *const> outputs);
+               std::span<aicc_tensor *> outputs);
   Status adopt(RunState &state, std::shared_ptr<const Binding> binding);
   Status acquire(std::unique_ptr<RunState> &out);
   void giveBack(std::unique_ptr<RunState> state);

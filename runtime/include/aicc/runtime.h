@@ -54,7 +54,7 @@
 extern "C" {
 #endif
 
-#define AICC_RUNTIME_VERSION 1u
+#define AICC_RUNTIME_VERSION 2u
 
 #if defined(AICC_STATIC)
 #define AICC_API
@@ -176,8 +176,11 @@ typedef struct aicc_port {
   size_t rank;
   /* A dimension that is known, or -1 … */
   const int64_t *dims;
-  /* … and how it is computed: "64", "batch", "past + 1". */
+  /* … and how it is computed: "64", "batch", "past + 1". What only a run finds
+   * out is numbered: "?0". */
   const char *const *expressions;
+  /* Not zero: an output whose dimensions are not all known before a run. */
+  uint32_t data_dependent;
 } aicc_port;
 
 AICC_API size_t aicc_package_input_count(const aicc_package *package);
@@ -216,7 +219,8 @@ AICC_API const char *aicc_package_signature(const aicc_package *package);
 AICC_API const char *aicc_package_describe(aicc_package *package);
 
 /* The dimensions of input or output `index` for given symbols (all of them, in
- * the package's order). `out_dims` has room for the port's rank. */
+ * the package's order). `out_dims` has room for the port's rank. An output
+ * whose shape only a run finds out is AICC_UNSUPPORTED. */
 AICC_API aicc_status aicc_package_input_dims(const aicc_package *package,
                                              size_t index,
                                              const int64_t *symbols,
@@ -304,19 +308,25 @@ AICC_API const char *aicc_session_variant(const aicc_session *session);
 
 /* Runs and waits. Inputs and outputs stand in the package's order. outputs[i]
  * is the caller's tensor to write into, or NULL: then a new one is returned
- * there. On failure no tensor is created; those given may have been written. */
+ * there. On failure no tensor is created; those given may have been written.
+ * Where only the run finds out an output's shape, NULL gives a tensor of that
+ * shape, and a given tensor of another one is a failure. */
 AICC_API aicc_status aicc_session_run(aicc_session *session,
                                       aicc_tensor *const *inputs,
                                       size_t input_count, aicc_tensor **outputs,
                                       size_t output_count);
 /* The same without waiting. Inputs' shapes are checked before it returns; new
- * outputs are there at once and hold their values after the wait. The run keeps
- * the tensors. Runs of one session begin in the order they were given. */
+ * outputs are there at once and hold their values after the wait, but for those
+ * whose shape only the run finds out: outputs[i] stays NULL, and
+ * aicc_run_output() gives them. The run keeps the tensors. Runs of one session begin in the order they were given. */
 AICC_API aicc_status aicc_session_run_async(
     aicc_session *session, aicc_tensor *const *inputs, size_t input_count,
     aicc_tensor **outputs, size_t output_count, aicc_run **out_run);
 /* Waits, and returns how the run ended; any number of times. */
 AICC_API aicc_status aicc_run_wait(aicc_run *run);
+/* Output `index` of a run that ended well; the run's, retain it to keep it. */
+AICC_API aicc_status aicc_run_output(const aicc_run *run, size_t index,
+                                     aicc_tensor **out_tensor);
 /* Not zero once it ended. */
 AICC_API int aicc_run_done(const aicc_run *run);
 AICC_API void aicc_run_retain(aicc_run *run);
@@ -336,11 +346,11 @@ typedef struct aicc_memory_info {
 AICC_API aicc_status aicc_session_memory(const aicc_session *session,
                                          aicc_memory_info *out_info);
 
-/* One launch (or copy) of a run. */
+/* One launch (or copy, or call of a function of the host) of a run. */
 typedef struct aicc_profile_event {
   size_t struct_size;
   const char *name;   /* the nodes it computes, joined by " + " */
-  const char *kernel; /* its symbol in the object; "copy", "fill" */
+  const char *kernel; /* its symbol in the object; "copy", "fill"; a function */
   const char *device; /* "cpu:0" */
   uint64_t begin_ns;  /* CLOCK_MONOTONIC, or the device's clock close to it */
   uint64_t end_ns;

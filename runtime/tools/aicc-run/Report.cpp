@@ -77,27 +77,55 @@ void aicc::run::printDevices(bool asJson) {
   std::printf("%s", aicc_driver_notes());
 }
 
-static void printProgram(const json &list, const json &kernels,
+static std::string joined(const json &names) {
+  std::string list;
+  for (const json &name : names)
+    list += (list.empty() ? "" : " + ") + text(name);
+  return list;
+}
+
+static void printProgram(const json &list, const json &variant,
                          const std::string &indent) {
+  auto buffer = [&](const json &index) {
+    const std::string name =
+        text(variant["buffers"][index.get<size_t>()]["name"]);
+    return name.empty() ? "buffer " + index.dump() : "'" + name + "'";
+  };
   for (const json &step : list) {
     const std::string op = text(step["op"]);
+    std::string line;
     if (op == "loop") {
-      std::printf("%sloop %s times\n", indent.c_str(),
-                  text(step["count"]).c_str());
-      printProgram(step["body"], kernels, indent + "  ");
-      continue;
+      line = "loop " + text(step["symbol"]) + ": " + text(step["count"]) +
+             " times";
+      if (step.contains("condition"))
+        line += ", while " + buffer(step["condition"]);
+      if (step.contains("trips"))
+        line += "; " + text(step["trips"]) + " = how many there were";
+    } else if (op == "branch") {
+      line = "if " + buffer(step["buffers"][0]);
+    } else if (op == "read") {
+      line = text(step["symbol"]) + " = " + buffer(step["buffers"][0]) + "[" +
+             step["element"].dump() + "]";
+    } else if (op == "call") {
+      line = "call " + text(step["function"]);
+    } else if (op == "launch") {
+      const json &kernel = variant["kernels"][step["kernel"].get<size_t>()];
+      line = text(kernel["entry"]) + ", " + shape(step["grid"]) +
+             " workgroups: " + joined(kernel["sources"]);
+    } else {
+      line = op;
+      for (const json &index : step["buffers"])
+        line += " " + buffer(index);
     }
-    if (op != "launch") {
-      std::printf("%s%s\n", indent.c_str(), op.c_str());
-      continue;
+    if (step.contains("sources"))
+      line += ": " + joined(step["sources"]);
+    std::printf("%s%s\n", indent.c_str(), line.c_str());
+    if (step.contains("body"))
+      printProgram(step["body"], variant, indent + "  ");
+    if (step.contains("otherwise") && !step["otherwise"].empty()) {
+      std::printf("%selse\n", indent.c_str());
+      printProgram(step["otherwise"], variant, indent + "  ");
     }
-    const json &kernel = kernels[step["kernel"].get<size_t>()];
-    std::string sources;
-    for (const json &source : kernel["sources"])
-      sources += (sources.empty() ? "" : " + ") + text(source);
-    std::printf("%s%s, %s workgroups: %s\n", indent.c_str(),
-                text(kernel["entry"]).c_str(), shape(step["grid"]).c_str(),
-                sources.c_str());
   }
 }
 
@@ -153,7 +181,7 @@ void aicc::run::printDescription(aicc_package *package, bool asJson) {
       if (variant[part].empty())
         continue;
       std::printf("  %s\n", part);
-      printProgram(variant[part], variant["kernels"], "    ");
+      printProgram(variant[part], variant, "    ");
     }
   }
 }
