@@ -230,6 +230,23 @@ std::optional<Dims> reshapeDims(Node &node, llvm::ArrayRef<AffineExpr> from,
                                 llvm::ArrayRef<AffineExpr> wanted,
                                 bool allowZero);
 
+/// Gemm and the convolution of Conv without its bias, by the node's attributes.
+Value gemmOf(Node &node);
+Value convolve(Node &node, Value operand, Value filter);
+/// Pooling by the node's attributes.
+Value pool(Node &node, Value operand, graph::ReduceKind kind,
+           bool countPadding);
+
+/// [B, S, heads * H] to [B, heads, S, H], and back.
+Value splitHeads(Node &node, Value x, int64_t heads);
+Value joinHeads(Node &node, Value x);
+/// Repeats each head of keys or values for the queries that share it.
+Value repeatHeads(Node &node, Value x, AffineExpr heads);
+/// Turns the first `rotated` elements of the heads of [B, S, heads, H] by
+/// cosines and sines that broadcast to [B, S, heads, rotated / 2].
+Value rotate(Node &node, Value x, Value cosines, Value sines, int64_t rotated,
+             bool interleaved);
+
 // The tables of the operator files.
 llvm::ArrayRef<Operator> elementwiseOperators();
 llvm::ArrayRef<Operator> activationOperators();
@@ -244,6 +261,10 @@ llvm::ArrayRef<Operator> recurrentOperators();
 llvm::ArrayRef<Operator> quantizationOperators();
 llvm::ArrayRef<Operator> structureOperators();
 llvm::ArrayRef<Operator> sequenceOperators();
+llvm::ArrayRef<Operator> microsoftOperators();
+llvm::ArrayRef<Operator> microsoftAttentionOperators();
+llvm::ArrayRef<Operator> microsoftQuantizationOperators();
+llvm::ArrayRef<Operator> microsoftBlockOperators();
 
 } // namespace aicc::onnx
 

@@ -151,25 +151,6 @@ static void gelu(Node &n) {
   setNarrow(n, how == "tanh" ? tanhGelu(n, x) : erfGelu(n, x));
 }
 
-static void quickGelu(Node &n) {
-  Value x = wideOperand(n);
-  Value gate = n.multiply(x, n.real("alpha", 1.702));
-  setNarrow(n, n.multiply(x, n.unary<gr::SigmoidOp>(gate)));
-}
-
-static void biasGelu(Node &n) {
-  n.set(0, erfGelu(n, n.add(n.operand(0), n.operand(1))));
-}
-
-static void microsoftGelu(Node &n) { setNarrow(n, erfGelu(n, wideOperand(n))); }
-
-static void fastGelu(Node &n) {
-  Value x = n.operand(0);
-  if (n.has(1))
-    x = n.add(x, n.operand(1));
-  n.set(0, tanhGelu(n, x));
-}
-
 static void thresholdedRelu(Node &n) {
   Value x = n.operand(0);
   if (!x)
@@ -207,10 +188,6 @@ llvm::ArrayRef<Operator> aicc::onnx::activationOperators() {
       {"", "Gelu", 20, gelu},
       {"", "ThresholdedRelu", 10, thresholdedRelu},
       {"", "Shrink", 9, shrink},
-      {"com.microsoft", "Gelu", 1, microsoftGelu},
-      {"com.microsoft", "FastGelu", 1, fastGelu},
-      {"com.microsoft", "BiasGelu", 1, biasGelu},
-      {"com.microsoft", "QuickGelu", 1, quickGelu},
   };
   return table;
 }

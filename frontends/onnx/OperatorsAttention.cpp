@@ -19,7 +19,7 @@ using llvm::Twine;
 namespace gr = aicc::graph;
 
 /// [B, S, heads * H] to [B, heads, S, H].
-static Value splitHeads(Node &n, Value x, int64_t heads) {
+Value aicc::onnx::splitHeads(Node &n, Value x, int64_t heads) {
   if (!x || n.failed())
     return {};
   if (rankOf(x) == 4)
@@ -36,7 +36,7 @@ static Value splitHeads(Node &n, Value x, int64_t heads) {
 }
 
 /// [B, heads, S, H] to [B, S, heads * H].
-static Value joinHeads(Node &n, Value x) {
+Value aicc::onnx::joinHeads(Node &n, Value x) {
   Value moved = n.transpose(x, {0, 2, 1, 3});
   if (!moved)
     return {};
@@ -45,7 +45,7 @@ static Value joinHeads(Node &n, Value x) {
 }
 
 /// Repeats each head of keys or values for the queries that share it.
-static Value repeatHeads(Node &n, Value x, AffineExpr heads) {
+Value aicc::onnx::repeatHeads(Node &n, Value x, AffineExpr heads) {
   if (!x || n.failed())
     return {};
   Dims d = dimsOf(x);
@@ -221,6 +221,44 @@ static void attention(Node &n) {
   n.set(0, flat ? joinHeads(n, y) : y);
 }
 
+Value aicc::onnx::rotate(Node &n, Value y, Value c, Value s, int64_t rotated,
+                         bool interleaved) {
+  if (!y || !c || !s || n.failed())
+    return {};
+  Dims d = dimsOf(y);
+  AffineExpr half = n.number(rotated / 2);
+  AffineExpr rest = gr::simplify(d[3] - rotated);
+  AffineExpr zero = n.number(0);
+  Value part = n.sliceAxis(y, 3, zero, n.number(rotated));
+  Value first, second;
+  Dims pairs = {d[0], d[1], d[2], half, n.number(2)};
+  Dims single = {d[0], d[1], d[2], half};
+  if (interleaved) {
+    Value paired = n.reshape(part, pairs);
+    first = n.reshape(n.sliceAxis(paired, 4, zero, n.number(1)), single);
+    second =
+        n.reshape(n.sliceAxis(paired, 4, n.number(1), n.number(1)), single);
+  } else {
+    first = n.sliceAxis(part, 3, zero, half);
+    second = n.sliceAxis(part, 3, half, half);
+  }
+  Value real = n.subtract(n.multiply(first, c), n.multiply(second, s));
+  Value imaginary = n.add(n.multiply(first, s), n.multiply(second, c));
+  Value turned;
+  if (interleaved) {
+    single.push_back(n.number(1));
+    turned = n.concatenate(
+        {n.reshape(real, single), n.reshape(imaginary, single)}, 4);
+    turned = n.reshape(turned, Dims{d[0], d[1], d[2], n.number(rotated)});
+  } else {
+    turned = n.concatenate({real, imaginary}, 3);
+  }
+  if (!gr::isConstant(rest, 0))
+    turned = n.concatenate(
+        {turned, n.sliceAxis(y, 3, n.number(rotated), rest)}, 3);
+  return turned;
+}
+
 static void rotary(Node &n, Value x, Value cosines, Value sines,
                    Value positions) {
   if (!x || !cosines || !sines)
@@ -277,36 +315,10 @@ static void rotary(Node &n, Value x, Value cosines, Value sines,
   Value c = table(cosines), s = table(sines);
   if (!c || !s)
     return;
-  AffineExpr zero = n.number(0);
-  Value part = n.sliceAxis(y, 3, zero, n.number(rotated));
-  Value first, second;
-  bool interleaved = n.integer("interleaved", 0);
-  Dims pairs = {d[0], d[1], d[2], half, n.number(2)};
-  Dims single = {d[0], d[1], d[2], half};
-  if (interleaved) {
-    Value paired = n.reshape(part, pairs);
-    first = n.reshape(n.sliceAxis(paired, 4, zero, n.number(1)), single);
-    second =
-        n.reshape(n.sliceAxis(paired, 4, n.number(1), n.number(1)), single);
-  } else {
-    first = n.sliceAxis(part, 3, zero, half);
-    second = n.sliceAxis(part, 3, half, half);
-  }
-  Value real = n.subtract(n.multiply(first, c), n.multiply(second, s));
-  Value imaginary = n.add(n.multiply(first, s), n.multiply(second, c));
-  Value turned;
-  if (interleaved) {
-    single.push_back(n.number(1));
-    turned = n.concatenate(
-        {n.reshape(real, single), n.reshape(imaginary, single)}, 4);
-    turned = n.reshape(turned, Dims{d[0], d[1], d[2], n.number(rotated)});
-  } else {
-    turned = n.concatenate({real, imaginary}, 3);
-  }
-  if (rotated < *size)
-    turned = n.concatenate({turned, n.sliceAxis(y, 3, n.number(rotated),
-                                                n.number(*size - rotated))},
-                           3);
+  Value turned =
+      rotate(n, y, c, s, rotated, n.integer("interleaved", 0));
+  if (!turned)
+    return;
   n.set(0, flat ? n.reshape(turned, dimsOf(x))
                 : n.transpose(turned, {0, 2, 1, 3}));
 }
@@ -315,20 +327,10 @@ static void rotaryEmbedding(Node &n) {
   rotary(n, n.operand(0), n.operand(1), n.operand(2), n.optionalOperand(3));
 }
 
-static void microsoftRotary(Node &n) {
-  Value positions = n.operand(1);
-  if (n.real("scale", 1) != 1 || n.integer("is_packed_batching", 0))
-    return n.unsupported("scale or is_packed_batching");
-  if (positions && rankOf(positions) != 2)
-    return n.unsupported("position_ids that are one offset");
-  rotary(n, n.operand(0), n.operand(2), n.operand(3), positions);
-}
-
 llvm::ArrayRef<Operator> aicc::onnx::attentionOperators() {
   static constexpr Operator table[] = {
       {"", "Attention", 23, attention},
       {"", "RotaryEmbedding", 23, rotaryEmbedding},
-      {"com.microsoft", "RotaryEmbedding", 1, microsoftRotary},
   };
   return table;
 }

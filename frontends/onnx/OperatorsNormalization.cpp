@@ -147,29 +147,6 @@ static void rmsNormalization(Node &n) {
         n.multiply(n.cast(y, elementOf(x)), n.broadcastTo(scale, dimsOf(x))));
 }
 
-template <bool rms> static void skipNormalization(Node &n) {
-  Value x = n.operand(0), skip = n.operand(1), gamma = n.operand(2);
-  Value beta = rms ? Value() : n.optionalOperand(3);
-  Value bias = n.optionalOperand(rms ? 3 : 4);
-  if (!x || !skip || !gamma)
-    return;
-  Value sum = n.add(x, n.broadcastTo(skip, dimsOf(x)));
-  if (bias)
-    sum = n.add(sum, bias);
-  if (!sum)
-    return;
-  if (n.wants(1) || n.wants(2))
-    return n.unsupported("the outputs mean and inv_std_var");
-  Value y = n.normalize(widened(n, sum), rankOf(sum) - 1,
-                        n.real("epsilon", rms ? 1e-5 : 1e-12), rms);
-  y = n.multiply(n.cast(y, elementOf(x)), gamma);
-  if (beta)
-    y = n.add(y, beta);
-  n.set(0, y);
-  if (n.wants(3))
-    n.set(3, sum);
-}
-
 static void meanVarianceNormalization(Node &n) {
   Value x = n.operand(0);
   if (!n.requireFloat(x))
@@ -244,10 +221,6 @@ llvm::ArrayRef<Operator> aicc::onnx::normalizationOperators() {
       {"", "MeanVarianceNormalization", 9, meanVarianceNormalization},
       {"", "LpNormalization", 1, lpNormalization},
       {"", "LRN", 1, localResponse},
-      {"com.microsoft", "SimplifiedLayerNormalization", 1, rmsNormalization},
-      {"com.microsoft", "SkipLayerNormalization", 1, skipNormalization<false>},
-      {"com.microsoft", "SkipSimplifiedLayerNormalization", 1,
-       skipNormalization<true>},
   };
   return table;
 }

@@ -19,7 +19,8 @@ using llvm::StringRef;
 using llvm::Twine;
 namespace gr = aicc::graph;
 
-static Value pool(Node &n, Value x, gr::ReduceKind kind, bool countPadding) {
+Value aicc::onnx::pool(Node &n, Value x, gr::ReduceKind kind,
+                       bool countPadding) {
   if (!x || !n.require(rankOf(x) >= 3, "the operand has " + Twine(rankOf(x)) +
                                            " dimensions, expected at least 3"))
     return {};

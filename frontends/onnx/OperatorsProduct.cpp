@@ -21,14 +21,14 @@ namespace gr = aicc::graph;
 
 static void matMul(Node &n) { n.set(0, n.matmul(n.operand(0), n.operand(1))); }
 
-static void gemm(Node &n) {
+Value aicc::onnx::gemmOf(Node &n) {
   Value a = n.operand(0), bb = n.operand(1);
   if (!a || !bb)
-    return;
+    return {};
   if (!n.require(rankOf(a) == 2 && rankOf(bb) == 2,
                  "the factors have " + Twine(rankOf(a)) + " and " +
                      Twine(rankOf(bb)) + " dimensions, expected 2"))
-    return;
+    return {};
   bool ta = n.integer("transA", 0), tb = n.integer("transB", 0);
   Value y = n.dot(a, bb, {}, {}, {ta ? 0 : 1}, {tb ? 1 : 0});
   y = n.affine(y, n.real("alpha", 1), 0);
@@ -37,15 +37,17 @@ static void gemm(Node &n) {
     Value c = n.affine(n.operand(2), beta, 0);
     if (c && !n.require(rankOf(c) <= 2, "the addend has " + Twine(rankOf(c)) +
                                             " dimensions, expected at most 2"))
-      return;
+      return {};
     c = n.broadcastTo(c, y ? dimsOf(y) : Dims());
     y = n.add(y, c);
   }
-  n.set(0, y);
+  return y;
 }
 
+static void gemm(Node &n) { n.set(0, gemmOf(n)); }
+
 /// The part of a convolution that all its forms share.
-static Value convolve(Node &n, Value x, Value filter) {
+Value aicc::onnx::convolve(Node &n, Value x, Value filter) {
   if (!x || !filter || !n.sameElement(x, filter))
     return {};
   Dims in = dimsOf(x), by = dimsOf(filter);
@@ -477,23 +479,6 @@ static void einsum(Node &n) {
   n.set(0, n.transpose(sum.value, permutation));
 }
 
-static void fusedMatMul(Node &n) {
-  if (n.integer("transBatchA", 0) || n.integer("transBatchB", 0))
-    return n.unsupported("transBatchA or transBatchB");
-  auto swapped = [&](Value v, bool swap) {
-    if (!v || !swap || rankOf(v) < 2)
-      return v;
-    Ints order;
-    for (int64_t i = 0; i < rankOf(v); ++i)
-      order.push_back(i);
-    std::swap(order[order.size() - 1], order[order.size() - 2]);
-    return n.transpose(v, order);
-  };
-  Value a = swapped(n.operand(0), n.integer("transA", 0));
-  Value b = swapped(n.operand(1), n.integer("transB", 0));
-  n.set(0, n.affine(n.matmul(a, b), n.real("alpha", 1), 0));
-}
-
 llvm::ArrayRef<Operator> aicc::onnx::productOperators() {
   static constexpr Operator table[] = {
       {"", "MatMul", 1, matMul},
@@ -505,7 +490,6 @@ llvm::ArrayRef<Operator> aicc::onnx::productOperators() {
       {"", "QLinearMatMul", 10, qLinearMatMul},
       {"", "QLinearConv", 10, qLinearConv},
       {"", "Einsum", 12, einsum},
-      {"com.microsoft", "FusedMatMul", 1, fusedMatMul},
   };
   return table;
 }

@@ -146,6 +146,8 @@ llvm::ArrayRef<Operator> aicc::onnx::quantizationOperators() {
       {"", "DequantizeLinear", 10, dequantize},
       {"", "QuantizeLinear", 10, quantize},
       {"", "DynamicQuantizeLinear", 11, dynamicQuantize},
+      {"com.microsoft", "DequantizeLinear", 1, dequantize},
+      {"com.microsoft", "QuantizeLinear", 1, quantize},
   };
   return table;
 }

@@ -16,7 +16,10 @@ static llvm::ArrayRef<Operator> tableAt(unsigned i) {
       indexingOperators,    productOperators,       poolingOperators,
       reductionOperators,   normalizationOperators, attentionOperators,
       recurrentOperators,   quantizationOperators,  structureOperators,
-      sequenceOperators};
+      sequenceOperators,
+      // com.microsoft
+      microsoftOperators, microsoftAttentionOperators,
+      microsoftQuantizationOperators, microsoftBlockOperators};
   return i < std::size(tables) ? tables[i]() : llvm::ArrayRef<Operator>();
 }
 
