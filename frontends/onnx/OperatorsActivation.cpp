@@ -68,8 +68,8 @@ static void prelu(Node &n) {
 
 static void elu(Node &n) {
   Value x = wideOperand(n);
-  n.set(0,
-        below(n, x, 0, n.multiply(expMinusOne(n, x), n.real("alpha", 1)), x));
+  Value negative = n.multiply(expMinusOne(n, x), n.real("alpha", 1));
+  setNarrow(n, below(n, x, 0, negative, x));
 }
 
 static void celu(Node &n) {

@@ -8,7 +8,8 @@ A model is compiled when it is prepared. If its import needs the values of
 inputs that decide about ranks or types (the axes of a reduction, for
 instance), it is compiled when it is run, with lists of integers among those
 inputs as constants, once for each of their values. The same holds for a model
-with sequences or optionals as inputs, once for each number of elements.
+with sequences or optionals as inputs, once for each number of elements, and for one
+whose sizes have to be known, which two open sizes that are broadcast can need.
 """
 
 import numpy
@@ -52,6 +53,15 @@ def _says_enough(kind):
     return which == "map_type" or which == "tensor_type" and kind.tensor_type.HasField("shape")
 
 
+def _symbols(name, kind):
+    """How the compiler calls the dimensions of an input that have no size; None for those that have one."""
+    if kind.WhichOneof("value") != "tensor_type":
+        return []
+    # Expressions are made of other dimensions' names.
+    return [None if dim.HasField("dim_value") and dim.dim_value >= 0 or set(dim.dim_param) & set("+-*/()") else
+            dim.dim_param or f"{name}_dim{k}" for k, dim in enumerate(kind.tensor_type.shape.dim)]
+
+
 class BackendRep(_BackendRep):
     """A model on a device."""
 
@@ -72,30 +82,45 @@ class BackendRep(_BackendRep):
         self._sessions = {}
         # Names of the inputs that have to be constants.
         self._needed = []
+        self._symbols = {name: symbols for name, kind in types.items() if any(symbols := _symbols(name, kind))}
+        # Whether sizes that the model leaves open have to be fixed.
+        self._fixed = False
         if self._described:
             return
         try:
-            self._sessions[(), ()] = self._compile({}, {})
+            self._sessions[(), (), ()] = self._compile({}, {}, {})
         except aicc.CompileError as error:
             self._needed = [name for name in error.needed if name in self.inputs]
-            if not self._needed:
+            if not self._needed and not self._symbols:
                 raise
+            self._fixed = not self._needed
 
-    def _compile(self, constants, sequences):
-        package = aicc.compile(self._model, values=constants, sequences=sequences, **self._options)
+    def _compile(self, constants, sequences, dims):
+        options = {**self._options, "dims": {**dims, **self._options.get("dims", {})}}
+        package = aicc.compile(self._model, values=constants, sequences=sequences, **options)
         return package.session(self._device, self._threads)
 
-    def _session(self, inputs):
-        """A session for these inputs, without those of them that it has as constants."""
+    def _sizes(self, inputs, constants):
+        dims = {}
+        for name, symbols in self._symbols.items():
+            if name in inputs and name not in constants:
+                for symbol, size in zip(symbols, numpy.shape(inputs[name])):
+                    if symbol:
+                        dims.setdefault(symbol, size)
+        return dims
+
+    def _session(self, inputs, fixed):
+        """A session for these inputs, and those of them that it doesn't have as constants."""
         sequences = {name: _contents(inputs[name], kind) for name, kind in self._described.items() if name in inputs}
         while True:
             constants = {name: numpy.asarray(inputs[name]) for name in self._needed if name in inputs}
             constants = {name: value for name, value in constants.items() if _is_list_of_integers(value)}
             described = {name: contents for name, contents in sequences.items() if name not in constants}
-            key = _key(constants), tuple(described.items())
+            dims = self._sizes(inputs, constants) if fixed else {}
+            key = _key(constants), tuple(described.items()), tuple(dims.items())
             if key not in self._sessions:
                 try:
-                    self._sessions[key] = self._compile(constants, described)
+                    self._sessions[key] = self._compile(constants, described, dims)
                 except aicc.CompileError as error:
                     more = [name for name in error.needed if name not in self._needed and
                             _is_list_of_integers(inputs.get(name))]
@@ -104,6 +129,13 @@ class BackendRep(_BackendRep):
                     self._needed += more
                     continue
             return self._sessions[key], {name: value for name, value in inputs.items() if name not in constants}
+
+    def _evaluate(self, inputs, fixed):
+        session, rest = self._session(inputs, fixed)
+        signature = session.package.signature
+        names = [entry["name"] for entry in signature["outputs"]] if signature else \
+            [port.name for port in session.package.outputs]
+        return dict(zip(names, session(**rest)))
 
     def run(self, inputs, **kwargs):
         """`inputs` in the graph's order, or by name."""
@@ -114,11 +146,17 @@ class BackendRep(_BackendRep):
             if len(inputs) > len(self.inputs):
                 raise aicc.Error(f"{len(inputs)} inputs are given, expected {len(self.inputs)}")
             named = dict(zip(self.inputs, inputs))
-        session, rest = self._session(named)
-        signature = session.package.signature
-        names = [entry["name"] for entry in signature["outputs"]] if signature else \
-            [port.name for port in session.package.outputs]
-        found = dict(zip(names, session(**rest)))
+        try:
+            found = self._evaluate(named, self._fixed)
+        except aicc.Error as error:
+            # What can't be said of all sizes may be right for these.
+            if self._fixed or not self._symbols:
+                raise
+            try:
+                found = self._evaluate(named, True)
+            except aicc.CompileError:
+                raise error from None
+            self._fixed |= isinstance(error, aicc.CompileError)
         return self._tuple(*(found[name] for name in self.outputs))
 
 

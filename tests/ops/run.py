@@ -21,19 +21,16 @@ import argparse
 import collections
 import importlib.util
 import json
-import multiprocessing
 import os
 import pathlib
-import queue
 import re
-import signal
 import sys
-import threading
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "harness"))
 from aicc_testing import BUILD, conformance_data, environment, has_device, program, python_package, skip  # noqa: E402
+from aicc_workers import run_all  # noqa: E402
 
 CASE_SECONDS = 30
 DEVICES = ("cpu", "intel")
@@ -65,72 +62,6 @@ def reason_of(message):
     message = re.sub(r' at "[^;]*', '', message)
     message = re.sub(r"wrong values: .*", "wrong values", message)
     return message[:140].strip()
-
-
-def serve(cases, connection):
-    """A worker: paths in, answers out."""
-    # What libraries print is no part of the report.
-    silence = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silence, 1)
-    os.dup2(silence, 2)
-    while path := connection.recv():
-        connection.send(cases.run(path))
-
-
-class Worker:
-    def __init__(self, cases):
-        context = multiprocessing.get_context("fork")
-        self.connection, other = context.Pipe()
-        self.process = context.Process(target=serve, args=(cases, other), daemon=True)
-        self.process.start()
-        other.close()
-
-    def run(self, path):
-        """The worker's answer; a dead or late worker is an answer too."""
-        try:
-            self.connection.send(path)
-            if not self.connection.poll(CASE_SECONDS):
-                self.close()
-                return "HANG", f"no end within {CASE_SECONDS} s"
-            return self.connection.recv()
-        except (BrokenPipeError, ConnectionResetError, EOFError):
-            self.process.join()
-            status = self.process.exitcode
-            reason = signal.Signals(-status).name if status < 0 else f"status {status}"
-            return "CRASH", f"the process ended with {reason}"
-
-    def close(self):
-        self.process.kill()
-        self.process.join()
-
-
-def run_all(cases, todo, jobs):
-    work, results, lock = queue.SimpleQueue(), {}, threading.Lock()
-    for path in todo:
-        work.put(path)
-
-    def loop(worker):
-        while True:
-            try:
-                path = work.get_nowait()
-            except queue.Empty:
-                break
-            state, message = worker.run(path)
-            if state in ("CRASH", "HANG"):
-                with lock:
-                    worker = Worker(cases)
-            with lock:
-                results[path] = {"state": state, "message": message}
-                if len(results) % 200 == 0:
-                    print(f"... {len(results)} of {len(todo)}", flush=True)
-        worker.close()
-
-    threads = [threading.Thread(target=loop, args=(Worker(cases),)) for _ in range(jobs)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
 
 
 def update(device, results, expected):
@@ -179,7 +110,8 @@ def main():
     todo = [path for path in cases.paths if arguments.filter in path]
     if arguments.part:
         todo = a_part(cases, todo)
-    results = run_all(cases, todo, arguments.jobs)
+    results = {path: {"state": state, "message": message}
+               for path, (state, message) in run_all(cases.run, todo, arguments.jobs, CASE_SECONDS).items()}
     expected = expectations(arguments.device)
     states = collections.Counter(answer["state"] for answer in results.values())
     errors = []

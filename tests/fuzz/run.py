@@ -1,0 +1,233 @@
+#!/usr/bin/env python3
+# run.py - random graphs on aicc, beside ONNX Runtime and onnx's reference.
+#
+# Licensed under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""run.py [--count=200] [--seed=1] [--device=cpu] [--only=K] [--jobs=N]
+
+Graph K of a seed is always the same. A result is right if it is that of ONNX
+Runtime or of onnx.reference, within what rounding can do to it: an element's
+tolerance is the suite's own plus a multiple of how far the reference's result
+moves when the inputs are changed by a rounding, and of how far the two
+references are apart. Elements that such a change turns into something else (an
+index, a comparison of neighbours) are not compared.
+
+A graph that aicc refuses is counted; refusals in other words than "unsupported
+operator" are errors, as are crashes. Failing cases are left in
+build/fuzz/SEED-K with inputs and expected outputs; the first node whose value is
+wrong is named.
+"""
+
+import argparse
+import collections
+import functools
+import importlib.util
+import os
+import pathlib
+import shutil
+import sys
+import time
+import warnings
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "harness")]
+from aicc_testing import BUILD, environment, has_device, python_package, skip  # noqa: E402
+from aicc_workers import run_all  # noqa: E402
+
+CASE_SECONDS = 120
+# Of each type: relative, and relative to the largest value of the array.
+TOLERANCES = {"float64": (1e-3, 1e-7), "float32": (1e-3, 1e-5), "float16": (2e-2, 4e-3)}
+
+
+class Wrong(Exception):
+    pass
+
+
+def perturbed(arrays, factor):
+    """The arrays after a rounding or so."""
+    import numpy
+
+    eps = {"float64": 2e-7, "float32": 2e-7, "float16": 1e-3}
+    return {name: (array * numpy.asarray(1 + factor * eps[array.dtype.name])).astype(array.dtype)
+            if array.dtype.kind == "f" else array for name, array in arrays.items()}
+
+
+class Oracle:
+    """What the references say of a model on inputs."""
+
+    def __init__(self, model, inputs):
+        import graphs
+        import numpy
+        from onnx import numpy_helper
+
+        self.reference = self._try(lambda: graphs.evaluate(model, inputs))
+        self.runtime = self._try(lambda: self._run_onnxruntime(model, inputs))
+        self.moved = []
+        for factor in (1, -1):
+            changed = type(model)()
+            changed.CopyFrom(model)
+            constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+            del changed.graph.initializer[:]
+            changed.graph.initializer.extend(numpy_helper.from_array(numpy.asarray(array), name)
+                                             for name, array in perturbed(constants, factor).items())
+            results = self._try(lambda changed=changed, factor=factor: graphs.evaluate(changed, perturbed(inputs, factor)))
+            if results:
+                self.moved.append(results)
+
+    @staticmethod
+    def _try(function):
+        try:
+            return function()
+        except Exception:  # Whatever a reference can't do.
+            return None
+
+    @staticmethod
+    def _run_onnxruntime(model, inputs):
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.intra_op_num_threads = 1
+        # As the model says: its own fusions round otherwise.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        return session.run(None, inputs)
+
+    def check(self, found):
+        """Raises Wrong unless `found` is right by one of the references."""
+        answers = [answer for answer in (self.reference, self.runtime) if answer is not None]
+        for k, array in enumerate(found):
+            problems = [self._difference(k, array, answer[k]) for answer in answers]
+            if all(problems):
+                raise Wrong(f"output {k}: {problems[0]}")
+
+    def _difference(self, k, found, expected):
+        import numpy
+
+        found, expected = numpy.asarray(found), numpy.asarray(expected)
+        if found.dtype != expected.dtype or found.shape != expected.shape:
+            return f"{found.dtype}{list(found.shape)}, expected {expected.dtype}{list(expected.shape)}"
+        if not found.size:
+            return None
+        others = [numpy.asarray(answer[k]) for answer in [*self.moved, self.reference, self.runtime] if answer is not None]
+        if any(other.shape != expected.shape for other in others):
+            return None  # Which elements there are is a matter of rounding.
+        if expected.dtype.kind not in "f":
+            firm = numpy.ones(expected.shape, bool)
+            for other in others:
+                firm &= other == expected
+            bad = firm & (found != expected)
+            return f"{numpy.count_nonzero(bad)} of {bad.size} elements differ" if bad.any() else None
+        wide = expected.astype(numpy.float64)
+        relative, absolute = TOLERANCES[expected.dtype.name]
+        finite = numpy.abs(wide[numpy.isfinite(wide)])
+        allowed = absolute * (finite.max() if finite.size else 0) + relative * numpy.abs(wide) + 1e-7
+        for other in others:
+            allowed = allowed + 8 * numpy.abs(other.astype(numpy.float64) - wide)
+        error = numpy.abs(found.astype(numpy.float64) - wide)
+        same = (found == expected) | (numpy.isnan(found) & numpy.isnan(expected))
+        bad = ~same & ~(error <= allowed) & ~numpy.isnan(allowed)
+        if not bad.any():
+            return None
+        at = tuple(int(i) for i in numpy.argwhere(bad)[0])
+        return f"{numpy.count_nonzero(bad)} of {bad.size} elements, {found[at]!r} at {list(at)}, expected {expected[at]!r}"
+
+
+def run_model(model, inputs, device):
+    from aicc import onnx_backend
+
+    return onnx_backend.prepare(model, device, threads=1, jobs=1, cache=False).run(inputs)
+
+
+def first_wrong_node(model, inputs, device):
+    """The first node whose value is wrong where the graph ends with it."""
+    import aicc
+    import graphs
+
+    for k, node in enumerate(model.graph.node):
+        try:
+            part = graphs.cut(model, k)
+            given = {port.name: inputs[port.name] for port in part.graph.input}
+            Oracle(part, given).check(run_model(part, given, device))
+        except (Wrong, aicc.Error) as problem:
+            return f"first at {node.name}: {problem}"
+    return "only in the whole graph"
+
+
+def save(folder, case, oracle):
+    import onnx
+    from onnx import numpy_helper
+
+    data = folder / "test_data_set_0"
+    shutil.rmtree(folder, ignore_errors=True)
+    data.mkdir(parents=True)
+    onnx.save(case.model, folder / "model.onnx")
+    for kind, arrays in (("input", case.inputs.values()), ("output", oracle.reference or oracle.runtime or [])):
+        for k, array in enumerate(arrays):
+            (data / f"{kind}_{k}.pb").write_bytes(numpy_helper.from_array(array).SerializeToString())
+
+
+def run_case(k, seed, device):
+    """(state, message) of graph k of a seed."""
+    warnings.simplefilter("ignore")
+    import aicc
+    import graphs
+    import numpy
+
+    numpy.seterr(all="ignore")
+    case = graphs.generate([seed, k])
+    operators = " ".join(node.op_type for node in case.model.graph.node)
+    if not operators:
+        return "EMPTY", ""
+    oracle = Oracle(case.model, case.inputs)
+    if oracle.reference is None and oracle.runtime is None:
+        return "EMPTY", f"no reference can run it: {operators}"
+    save(BUILD / "fuzz" / f"{seed}-{k}", case, oracle)
+    try:
+        oracle.check(run_model(case.model, case.inputs, device))
+    except aicc.Error as problem:
+        text = str(problem).splitlines()[0]
+        refused = "unsupported operator" in text
+        return "REFUSED" if refused else "ERROR", text if refused else f"{text} ({operators})"
+    except Wrong as problem:
+        return "WRONG", f"{problem}; {first_wrong_node(case.model, case.inputs, device)} ({operators})"
+    shutil.rmtree(BUILD / "fuzz" / f"{seed}-{k}", ignore_errors=True)
+    return "PASS", ""
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--only", type=int)
+    parser.add_argument("--jobs", type=int, default=os.cpu_count())
+    arguments = parser.parse_args()
+    for module in ("numpy", "onnx", "onnxruntime"):
+        if importlib.util.find_spec(module) is None:
+            skip(f"no Python module {module} (scripts/install.sh test)")
+    python_package()
+    if not has_device(arguments.device):
+        skip(f"aicc-run lists no {arguments.device} device")
+    os.environ.update(environment())
+    import onnx.reference  # noqa: F401  Loaded once, for all workers.
+
+    import aicc._compiler  # noqa: F401
+
+    begin = time.time()
+    todo = range(arguments.count) if arguments.only is None else [arguments.only]
+    function = functools.partial(run_case, seed=arguments.seed, device=arguments.device)
+    results = run_all(function, todo, min(arguments.jobs, len(todo)), CASE_SECONDS)
+    states = collections.Counter(state for state, _ in results.values())
+    failed = 0
+    for k, (state, message) in sorted(results.items()):
+        if state not in ("PASS", "EMPTY"):
+            print(f"{state:8s}{arguments.seed}-{k}: {message}")
+            failed += state != "REFUSED"
+    print(f"{arguments.device}: {states['PASS']} of {len(todo)} graphs right in {time.time() - begin:.0f} s "
+          f"({', '.join(f'{count} {state}' for state, count in sorted(states.items()))})")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
