@@ -78,6 +78,8 @@ LogicalResult Generator::compile(exec::KernelOp kernel,
       translateModule(lowered.module, context, *machine, passesLeftOut());
   std::string error = "no LLVM IR was made";
   code.entry = lowered.function.getName().str();
+  if (ir && codeOptions.beforeEmission)
+    codeOptions.beforeEmission(*ir);
   if (ir && isVirtual(record))
     code.object =
         emitVirtual(*ir, code.entry, {intrinsics(), how.subgroup},

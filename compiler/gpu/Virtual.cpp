@@ -84,6 +84,7 @@ private:
   Function *kernel = nullptr;
   Value *self = nullptr;
   uint64_t sharedBytes = 0;
+  SmallVector<GlobalVariable *> constants; // of device memory
   std::vector<std::string> sites;
   DenseMap<Instruction *, unsigned> siteOf;
   std::string error;
@@ -143,10 +144,12 @@ private:
     for (GlobalVariable &global : m.globals())
       if (global.getAddressSpace() == sharedSpace)
         globals.push_back(&global);
+      else
+        constants.push_back(&global);
     if (globals.empty())
       return;
-    SmallVector<Constant *> constants(globals.begin(), globals.end());
-    convertUsersOfConstantsToInstructions(constants, kernel);
+    SmallVector<Constant *> users(globals.begin(), globals.end());
+    convertUsersOfConstantsToInstructions(users, kernel);
     b.SetInsertPoint(kernel->getEntryBlock().getFirstNonPHIOrDbg());
     Value *base = member(offsetof(aicc_virtual_thread, shared), pointer);
     const DataLayout &layout = m.getDataLayout();
@@ -428,16 +431,27 @@ private:
     SmallVector<Constant *> texts;
     for (const std::string &site : sites)
       texts.push_back(b.CreateGlobalString(site, "site", 0, &m));
-    auto *list =
-        ConstantArray::get(ArrayType::get(pointer, texts.size()), texts);
-    auto *table = new GlobalVariable(
-        m, list->getType(), true, GlobalValue::PrivateLinkage, list, "sites");
+    auto table = [&](ArrayRef<Constant *> values, Type *type) {
+      auto *list =
+          ConstantArray::get(ArrayType::get(type, values.size()), values);
+      return new GlobalVariable(m, list->getType(), true,
+                                GlobalValue::PrivateLinkage, list, "table");
+    };
+    SmallVector<Constant *> places;
+    auto *place = StructType::get(context, {pointer, i64});
+    for (GlobalVariable *constant : constants)
+      places.push_back(ConstantStruct::get(
+          place,
+          {ConstantExpr::getPointerBitCastOrAddrSpaceCast(constant, pointer),
+           b.getInt64(
+               m.getDataLayout().getTypeAllocSize(constant->getValueType()))}));
     Constant *fields[] = {b.getInt32(AICC_VIRTUAL_VERSION),
                           b.getInt32(options.subgroup),
                           b.getInt64(sharedBytes),
                           b.getInt32(texts.size()),
-                          b.getInt32(0),
-                          table};
+                          b.getInt32(places.size()),
+                          table(texts, pointer),
+                          table(places, place)};
     Constant *value = ConstantStruct::getAnon(fields);
     new GlobalVariable(m, value->getType(), true, GlobalValue::ExternalLinkage,
                        value, entry + "__virtual");

@@ -23,9 +23,14 @@
 #include "mlir/Support/LLVM.h"
 
 #include <array>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
+
+namespace llvm {
+class Module;
+}
 
 namespace aicc::target {
 
@@ -83,6 +88,8 @@ struct ObjectFile {
 
 struct CodeOptions {
   bool assembly = false; // fill KernelCode::assembly
+  /// Sees, and may change, a GPU kernel's LLVM IR before the back end does.
+  std::function<void(llvm::Module &)> beforeEmission = {};
 };
 
 class CodeGenerator {

@@ -268,6 +268,19 @@ void Workgroup::access(aicc_virtual_thread *self, const void *address,
                            alignment, flags, site);
 }
 
+// Tables of the object itself.
+bool Workgroup::isConstant(uintptr_t address, uint64_t bytes) const {
+  const aicc_virtual_kernel &kernel = *launch_.kernel;
+  for (uint32_t i = 0; i < kernel.constant_count; ++i) {
+    const aicc_virtual_constant &table = kernel.constants[i];
+    const uint64_t offset =
+        address - reinterpret_cast<uintptr_t>(table.address);
+    if (offset < table.bytes && bytes <= table.bytes - offset)
+      return true;
+  }
+  return false;
+}
+
 void Workgroup::touch(Thread &thread, uintptr_t address, uint64_t bytes,
                       uint32_t alignment, uint32_t flags, uint32_t site) {
   if (!bytes)
@@ -301,6 +314,8 @@ void Workgroup::touch(Thread &thread, uintptr_t address, uint64_t bytes,
       if (block)
         recent_[nextRecent_++ % 4] = block;
     }
+    if (!block && !write && isConstant(address, bytes))
+      return;
     if (!block || address >= block->end || bytes > block->end - address)
       stop(thread, site,
            size() + " out of bounds, " + launch_.memory.describe(address));

@@ -88,6 +88,7 @@ private:
 
   void touch(Thread &thread, uintptr_t address, uint64_t bytes,
              uint32_t alignment, uint32_t flags, uint32_t site);
+  bool isConstant(uintptr_t address, uint64_t bytes) const;
   /// Lets the others run until somebody makes the thread ready again.
   void wait(Thread &thread, State state, uint32_t site);
   bool releaseBarrier();

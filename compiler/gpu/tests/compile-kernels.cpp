@@ -13,6 +13,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "compiler/gpu/tests/Faults.h"
 #include "compiler/target/Registry.h"
 
 #include "mlir/Parser/Parser.h"
@@ -52,50 +53,120 @@ static bool write(StringRef path, StringRef bytes) {
   return !error;
 }
 
-static LogicalResult compileKernel(const target::CodeGenerator &generator,
-                                   const target::TargetRecord &record,
-                                   exec::KernelOp kernel, StringRef directory) {
-  std::string name = kernel.getSymName().str();
+namespace {
+struct Settings {
+  const target::CodeGenerator &generator;
+  const target::TargetRecord &record;
+  StringRef directory;
+  /// At most so many faults of each kind.
+  unsigned faults = 0;
+};
+} // namespace
+
+/// Compiles one kernel and puts its object beside; the name of the file.
+static FailureOr<std::string>
+compileOnce(const Settings &settings, exec::KernelOp kernel, const Twine &base,
+            const target::CodeOptions &options, target::KernelCode &code) {
   OwningOpRef<ModuleOp> own = ModuleOp::create(kernel.getLoc());
   auto copy = cast<exec::KernelOp>(kernel->clone());
   own->push_back(copy);
-  llvm::json::Array scalars;
-  for (int64_t number : copy.getUsedSymbols())
-    scalars.push_back(number);
-  target::KernelCode code;
-  target::CodeOptions options;
-  options.assembly = true;
-  if (failed(generator.compile(copy, record, options, code)))
+  if (failed(settings.generator.compile(copy, settings.record, options, code)))
     return failure();
   std::vector<target::ObjectFile> objects;
   std::vector<unsigned> index;
   std::string error;
-  if (failed(generator.link({&code}, record, objects, index, error)))
+  if (failed(settings.generator.link({&code}, settings.record, objects, index,
+                                     error)))
     return kernel.emitError(error);
-  std::string base = (directory + "/" + name + ".").str();
+  std::string file = (base + "." + objects[0].format).str();
+  if (!write((settings.directory + "/" + file).str(), objects[0].bytes))
+    return failure();
+  return file;
+}
+
+/// The kernel with each of a few mistakes.
+static LogicalResult compileFaults(const Settings &settings,
+                                   exec::KernelOp kernel,
+                                   llvm::json::Array &out) {
+  unsigned counts[aicc::gpu::Fault::kinds] = {};
+  target::CodeOptions counting;
+  counting.beforeEmission = [&](llvm::Module &module) {
+    for (unsigned kind = 0; kind < aicc::gpu::Fault::kinds; ++kind)
+      counts[kind] =
+          aicc::gpu::countPlaces(module, aicc::gpu::Fault::Kind(kind));
+  };
+  target::KernelCode code;
+  std::string name = kernel.getSymName().str();
+  if (failed(compileOnce(settings, kernel, name, counting, code)))
+    return failure();
+  for (unsigned kind = 0; kind < aicc::gpu::Fault::kinds; ++kind) {
+    unsigned chosen = std::min(settings.faults, counts[kind]);
+    for (unsigned i = 0; i < chosen; ++i) {
+      // Spread over all places.
+      aicc::gpu::Fault fault{aicc::gpu::Fault::Kind(kind),
+                             i * counts[kind] / chosen};
+      std::string where;
+      target::CodeOptions options;
+      options.beforeEmission = [&](llvm::Module &module) {
+        where = aicc::gpu::inject(module, fault);
+      };
+      FailureOr<std::string> file = compileOnce(
+          settings, kernel,
+          name + "-" + aicc::gpu::toString(fault.kind) + "-" + Twine(i),
+          options, code);
+      if (failed(file))
+        return failure();
+      if (!where.empty())
+        out.push_back(
+            llvm::json::Object{{"kind", aicc::gpu::toString(fault.kind)},
+                               {"where", where},
+                               {"file", *file}});
+    }
+  }
+  return success();
+}
+
+static LogicalResult compileKernel(const Settings &settings,
+                                   exec::KernelOp kernel) {
+  std::string name = kernel.getSymName().str();
+  llvm::json::Array scalars;
+  for (int64_t number : kernel.getUsedSymbols())
+    scalars.push_back(number);
+  target::KernelCode code;
+  target::CodeOptions options;
+  options.assembly = true;
+  FailureOr<std::string> file =
+      compileOnce(settings, kernel, name, options, code);
+  llvm::json::Array faults;
+  if (failed(file) ||
+      (settings.faults && failed(compileFaults(settings, kernel, faults))))
+    return failure();
   llvm::json::Array grid;
   for (AffineExpr expr : code.grid.getResults())
     grid.push_back(python(expr));
   llvm::json::Object json{
       {"entry", code.entry},
-      {"file", name + "." + objects[0].format},
+      {"file", *file},
       {"grid", std::move(grid)},
       {"workgroup", llvm::json::Array{code.workgroup[0], code.workgroup[1],
                                       code.workgroup[2]}},
       {"subgroup", code.subgroup},
-      {"scalars", std::move(scalars)}};
+      {"scalars", std::move(scalars)},
+      {"faults", std::move(faults)}};
   std::string text;
   llvm::raw_string_ostream(text) << llvm::json::Value(std::move(json)) << "\n";
-  bool written = write(base + objects[0].format, objects[0].bytes) &&
-                 write(base + "json", text);
-  if (generator.assemblySuffix() != objects[0].format)
-    written &= write((base + generator.assemblySuffix()).str(), code.assembly);
+  std::string base = (settings.directory + "/" + name + ".").str();
+  bool written = write(base + "json", text);
+  StringRef suffix = settings.generator.assemblySuffix();
+  if (!StringRef(*file).ends_with(("." + suffix).str()))
+    written &= write((base + suffix).str(), code.assembly);
   return success(written);
 }
 
 int main(int argc, char **argv) {
-  if (argc != 4) {
-    llvm::errs() << "usage: compile-kernels FILE.mlir TARGET DIRECTORY\n";
+  if (argc != 4 && argc != 5) {
+    llvm::errs() << "usage: compile-kernels FILE.mlir TARGET DIRECTORY "
+                    "[FAULTS OF A KIND]\n";
     return 2;
   }
   auto [family, chip] = StringRef(argv[2]).split(':');
@@ -123,9 +194,12 @@ int main(int argc, char **argv) {
     return 1;
   if (llvm::sys::fs::create_directories(argv[3]))
     return 1;
+  Settings settings{*generator, records[0], argv[3]};
+  if (argc == 5 && StringRef(argv[4]).getAsInteger(10, settings.faults))
+    return 2;
   int status = 0;
   for (auto kernel : module->getOps<exec::KernelOp>())
-    if (failed(compileKernel(*generator, records[0], kernel, argv[3])))
+    if (failed(compileKernel(settings, kernel)))
       status = 1;
   return status;
 }

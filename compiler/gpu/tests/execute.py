@@ -22,19 +22,7 @@ except ImportError:
     skip("NumPy is not installed")
 import kernels
 import opencl
-
-
-def compare(name, got, expected, tolerance):
-    expected = np.asarray(expected)
-    if got.shape != expected.shape:
-        return f"shape {got.shape}, expected {expected.shape}"
-    if tolerance == 0 or expected.dtype.kind in "biu":
-        return None if (got == expected).all() else "values differ"
-    error = np.abs(got.astype(np.float64) - expected).max()
-    scale = max(np.abs(expected.astype(np.float64)).max(), 1e-30)
-    if not error <= tolerance * scale:
-        return f"error {error / scale:.2e} of the largest value"
-    return None
+from compare import compare
 
 
 def main():
@@ -70,7 +58,7 @@ def main():
                     [(np.shape(e), np.asarray(e).dtype) for e in expected],
                     [symbols[n] for n in launch["scalars"]])
                 for got, want in zip(results, expected):
-                    problem = compare(name, got, want, kernel.tolerance)
+                    problem = compare(got, want, kernel.tolerance)
                     print(f"{'FAIL' if problem else 'ok  '} {name} {names} "
                           f"{problem or ''}")
                     failures += problem is not None

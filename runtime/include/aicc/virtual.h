@@ -75,14 +75,21 @@ struct aicc_virtual_thread {
   uint32_t subgroup_size;
 };
 
+/* A table that lies in the object itself. */
+typedef struct aicc_virtual_constant {
+  const void *address;
+  uint64_t bytes;
+} aicc_virtual_constant;
+
 typedef struct aicc_virtual_kernel {
   uint32_t version; /* AICC_VIRTUAL_VERSION */
   uint32_t subgroup_size;
   uint64_t shared_bytes;
   /* What stands at a site, as LLVM IR text. */
   uint32_t site_count;
-  uint32_t reserved;
+  uint32_t constant_count;
   const char *const *sites;
+  const aicc_virtual_constant *constants;
 } aicc_virtual_kernel;
 
 #ifdef __cplusplus

@@ -1,0 +1,202 @@
+//===- Faults.cpp - mistakes put into a kernel's LLVM IR ------------------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/gpu/tests/Faults.h"
+
+#include "llvm/Analysis/ValueTracking.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/Instructions.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/Transforms/Utils/BasicBlockUtils.h"
+
+using namespace llvm;
+using namespace aicc::gpu;
+
+const char *aicc::gpu::toString(Fault::Kind kind) {
+  switch (kind) {
+  case Fault::dropBarrier:
+    return "drop-barrier";
+  case Fault::divergeBarrier:
+    return "diverge-barrier";
+  case Fault::dropBound:
+    return "drop-bound";
+  case Fault::shiftAccess:
+    return "shift-access";
+  case Fault::misalign:
+    return "misalign";
+  case Fault::dropStore:
+    return "drop-store";
+  case Fault::wrongLane:
+    return "wrong-lane";
+  case Fault::wrongThread:
+    return "wrong-thread";
+  }
+  llvm_unreachable("unknown kind");
+}
+
+static StringRef calleeOf(const Instruction &inst) {
+  auto *call = dyn_cast<CallBase>(&inst);
+  return call && call->getCalledFunction()
+             ? call->getCalledFunction()->getName()
+             : StringRef();
+}
+
+/// Memory of the device or the workgroup, not the arguments or the stack.
+static bool isAccess(const Instruction &inst) {
+  const Value *pointer = getLoadStorePointerOperand(&inst);
+  if (!pointer)
+    return false;
+  const Value *object = getUnderlyingObject(pointer, 0);
+  return !isa<AllocaInst, Argument>(object);
+}
+
+/// A branch around accesses: one side joins the other.
+static bool isBound(const Instruction &inst) {
+  auto *branch = dyn_cast<BranchInst>(&inst);
+  if (!branch || !branch->isConditional())
+    return false;
+  BasicBlock *taken = branch->getSuccessor(0), *other = branch->getSuccessor(1);
+  if (taken->getSinglePredecessor() != branch->getParent() ||
+      taken->getSingleSuccessor() != other)
+    return false;
+  return any_of(*taken, isAccess);
+}
+
+static bool fits(const Instruction &inst, Fault::Kind kind) {
+  StringRef callee = calleeOf(inst);
+  switch (kind) {
+  case Fault::dropBarrier:
+  case Fault::divergeBarrier:
+    return callee.contains("barrier");
+  case Fault::dropBound:
+    return isBound(inst);
+  case Fault::shiftAccess:
+  case Fault::misalign:
+    return isAccess(inst);
+  case Fault::dropStore:
+    return isa<StoreInst>(inst) && isAccess(inst);
+  case Fault::wrongLane:
+    return callee.contains("shfl") || callee.contains("shuffle") ||
+           callee.contains("bpermute") || callee.contains("swizzle");
+  case Fault::wrongThread:
+    return callee.contains("tid") || callee.contains("workitem.id") ||
+           callee.contains("local_id");
+  }
+  return false;
+}
+
+static std::vector<Instruction *> places(Module &module, Fault::Kind kind) {
+  std::vector<Instruction *> found;
+  for (Function &function : module)
+    for (Instruction &inst : instructions(function))
+      if (fits(inst, kind))
+        found.push_back(&inst);
+  return found;
+}
+
+unsigned aicc::gpu::countPlaces(Module &module, Fault::Kind kind) {
+  return places(module, kind).size();
+}
+
+/// The first call that tells a thread its number, made again before `inst`.
+static Value *threadNumber(Instruction *inst) {
+  for (Instruction &candidate : instructions(inst->getFunction()))
+    if (fits(candidate, Fault::wrongThread)) {
+      Instruction *copy = candidate.clone();
+      copy->insertBefore(inst->getIterator());
+      return copy;
+    }
+  return nullptr;
+}
+
+static void shift(Instruction *inst) {
+  unsigned operand = isa<StoreInst>(inst) ? 1 : 0;
+  Value *pointer = inst->getOperand(operand);
+  Type *type = getLoadStoreType(inst);
+  IRBuilder<> b(inst);
+  inst->setOperand(operand, b.CreateGEP(type, pointer, b.getInt64(1)));
+}
+
+static void widenAlignment(Instruction *inst) {
+  const Align promised(4096);
+  if (auto *load = dyn_cast<LoadInst>(inst))
+    load->setAlignment(promised);
+  else
+    cast<StoreInst>(inst)->setAlignment(promised);
+}
+
+static void changeLane(Instruction *inst) {
+  auto *call = cast<CallBase>(inst);
+  IRBuilder<> b(inst);
+  StringRef callee = calleeOf(*inst);
+  // Where the lane stands. Another offset than the right one would do for a
+  // reduction as well, so a lane takes its own value, or that of the lane
+  // before.
+  unsigned operand = callee.contains("bpermute") ? 0
+                     : callee.contains("shfl")   ? 2
+                                                 : 1;
+  Value *lane = call->getArgOperand(operand);
+  constexpr uint64_t ownLane = 31, bytesOfLane = 4;
+  Value *wrong = b.getInt32(0);
+  if (callee.contains("bpermute"))
+    wrong = b.CreateAnd(lane, b.getInt32(~uint32_t(bytesOfLane)));
+  else if (callee.contains("swizzle"))
+    wrong = b.getInt32(ownLane);
+  call->setArgOperand(operand, wrong);
+}
+
+std::string aicc::gpu::inject(Module &module, Fault fault) {
+  std::vector<Instruction *> found = places(module, fault.kind);
+  if (fault.index >= found.size())
+    return "";
+  Instruction *inst = found[fault.index];
+  std::string text;
+  raw_string_ostream stream(text);
+  inst->print(stream);
+  text = StringRef(text).trim().str();
+  switch (fault.kind) {
+  case Fault::dropBarrier:
+  case Fault::dropStore:
+    inst->eraseFromParent();
+    break;
+  case Fault::divergeBarrier: {
+    Value *thread = threadNumber(inst);
+    if (!thread)
+      return "";
+    IRBuilder<> b(inst);
+    Value *few =
+        b.CreateICmpULT(thread, ConstantInt::get(thread->getType(), 3));
+    Instruction *inside = SplitBlockAndInsertIfThen(few, inst, false);
+    inst->moveBefore(inside->getIterator());
+    break;
+  }
+  case Fault::dropBound:
+    cast<BranchInst>(inst)->setCondition(
+        ConstantInt::getTrue(module.getContext()));
+    break;
+  case Fault::shiftAccess:
+    shift(inst);
+    break;
+  case Fault::misalign:
+    widenAlignment(inst);
+    break;
+  case Fault::wrongLane:
+    changeLane(inst);
+    break;
+  case Fault::wrongThread: {
+    IRBuilder<> b(inst->getNextNode());
+    Value *one = ConstantInt::get(inst->getType(), 1);
+    // Two threads in one place: another order would be right as well.
+    auto *wrong = cast<Instruction>(b.CreateOr(inst, one));
+    inst->replaceUsesWithIf(wrong,
+                            [&](Use &use) { return use.getUser() != wrong; });
+    break;
+  }
+  }
+  return text;
+}

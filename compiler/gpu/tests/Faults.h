@@ -1,0 +1,47 @@
+//===- Faults.h - mistakes put into a kernel's LLVM IR ----------*- C++ -*-===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The mistakes that people make in GPU kernels. What notices them (the checks
+// of a virtual device, or wrong numbers) is thereby tested itself.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef AICC_COMPILER_GPU_TESTS_FAULTS_H
+#define AICC_COMPILER_GPU_TESTS_FAULTS_H
+
+#include "llvm/IR/Module.h"
+
+#include <string>
+#include <vector>
+
+namespace aicc::gpu {
+
+struct Fault {
+  enum Kind {
+    dropBarrier,    // not there
+    divergeBarrier, // only for the first half of the threads
+    dropBound,      // a branch that guards a store or load, always taken
+    shiftAccess,    // one element too far
+    misalign,       // an access that promises too much alignment
+    dropStore,      // not there
+    wrongLane,      // a shuffle with another lane
+    wrongThread,    // a thread in its neighbour's place
+  };
+  static constexpr unsigned kinds = wrongThread + 1;
+  Kind kind;
+  unsigned index; // of the places where this kind is possible
+};
+
+const char *toString(Fault::Kind kind);
+/// How many places of a kind there are.
+unsigned countPlaces(llvm::Module &module, Fault::Kind kind);
+/// The instruction that is made wrong, as text; "" if there is none.
+std::string inject(llvm::Module &module, Fault fault);
+
+} // namespace aicc::gpu
+
+#endif // AICC_COMPILER_GPU_TESTS_FAULTS_H
