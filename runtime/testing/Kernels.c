@@ -80,3 +80,64 @@ KERNEL test_nothing(const void *args, const uint32_t *id, void *scratch) {
   (void)id;
   (void)scratch;
 }
+
+/* count[0] = how many of x are positive. */
+KERNEL test_count(const void *args, const uint32_t *id, void *scratch) {
+  const struct {
+    const float *x;
+    int64_t *count, n;
+  } *p = args;
+  int64_t count = 0;
+  (void)id;
+  (void)scratch;
+  for (int64_t i = 0; i < p->n; ++i)
+    count += p->x[i] > 0;
+  *p->count = count;
+}
+
+/* y = the positive ones of x. */
+KERNEL test_take(const void *args, const uint32_t *id, void *scratch) {
+  const struct unary *p = args;
+  float *y = p->y;
+  (void)id;
+  (void)scratch;
+  for (int64_t i = 0; i < p->n; ++i)
+    if (p->x[i] > 0)
+      *y++ = p->x[i];
+}
+
+/* below[0] = x[0] < limit. */
+KERNEL test_below(const void *args, const uint32_t *id, void *scratch) {
+  const struct {
+    const float *x;
+    unsigned char *below;
+    int64_t limit;
+  } *p = args;
+  (void)id;
+  (void)scratch;
+  *p->below = *p->x < (float)p->limit;
+}
+
+/* y = x and one element more, which is n. */
+KERNEL test_append(const void *args, const uint32_t *id, void *scratch) {
+  const struct {
+    const float *x;
+    float *y;
+    int64_t n;
+  } *p = args;
+  (void)id;
+  (void)scratch;
+  for (int64_t i = 0; i < p->n; ++i)
+    p->y[i] = p->x[i];
+  p->y[p->n] = (float)p->n;
+}
+
+/* size[0] = n. */
+KERNEL test_size(const void *args, const uint32_t *id, void *scratch) {
+  const struct {
+    int64_t *size, n;
+  } *p = args;
+  (void)id;
+  (void)scratch;
+  *p->size = p->n;
+}

@@ -122,6 +122,16 @@ public:
     return instruction;
   }
 
+  static std::unique_ptr<pkg::InstructionT> read(uint32_t buffer,
+                                                 uint32_t symbol,
+                                                 std::string source = {}) {
+    auto instruction = transfer(pkg::Operation::read, {buffer});
+    instruction->symbol = symbol;
+    if (!source.empty())
+      instruction->sources.push_back(std::move(source));
+    return instruction;
+  }
+
   pkg::VariantT &variant;
   ExprList exprs;
 };
