@@ -11,6 +11,7 @@
 
 #include "mlir/AsmParser/AsmParser.h"
 #include "mlir/Parser/Parser.h"
+#include "llvm/Support/CachePruning.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -20,6 +21,7 @@
 #include "llvm/Support/ThreadPool.h"
 #include "llvm/Support/xxhash.h"
 
+#include <atomic>
 #include <chrono>
 #include <dlfcn.h>
 #include <mutex>
@@ -79,7 +81,8 @@ static std::string keyOf(llvm::StringRef text, const TargetRecord &r,
     hash.update(part);
   };
   add(compilerIdentity());
-  for (const std::string &part : {r.family, r.chip, r.triple, r.cpu, r.features})
+  for (const std::string &part :
+       {r.family, r.chip, r.triple, r.cpu, r.features})
     add(part);
   for (unsigned number :
        {r.weightPanel, r.vectorBits, r.vectorRegisters, r.tileRows,
@@ -118,9 +121,8 @@ static std::string serialize(const Portable &p) {
       {"entry", p.code.entry},
       {"grid", p.grid},
       {"scratch", p.scratch},
-      {"workgroup",
-       llvm::json::Array{p.code.workgroup[0], p.code.workgroup[1],
-                         p.code.workgroup[2]}},
+      {"workgroup", llvm::json::Array{p.code.workgroup[0], p.code.workgroup[1],
+                                      p.code.workgroup[2]}},
       {"shared", p.code.sharedBytes},
       {"subgroup", p.code.subgroup},
       {"object", int64_t(p.code.object.size())},
@@ -191,6 +193,16 @@ static void writeCache(const std::string &path, const Portable &p) {
     llvm::sys::fs::remove(temporary);
 }
 
+/// How large a cache grows, from $AICC_CACHE_POLICY over these defaults; both
+/// in LLVM's syntax for it. What was used last stays longest.
+static llvm::Expected<llvm::CachePruningPolicy> cachePolicy() {
+  std::string text = "prune_interval=10m:prune_after=2160h:cache_size=50%:"
+                     "cache_size_bytes=4g";
+  if (auto given = llvm::sys::Process::GetEnv("AICC_CACHE_POLICY"))
+    text += ":" + *given;
+  return llvm::parseCachePruningPolicy(text);
+}
+
 //===----------------------------------------------------------------------===//
 // Compilation
 //===----------------------------------------------------------------------===//
@@ -236,23 +248,37 @@ LogicalResult compileKernels(llvm::ArrayRef<exec::KernelOp> kernels,
   }
   const std::string &folder = options.cacheDirectory;
   bool caches = !folder.empty() && !llvm::sys::fs::create_directories(folder);
+  llvm::CachePruningPolicy policy;
+  if (caches && !kernels.empty()) {
+    auto parsed = cachePolicy();
+    if (!parsed)
+      return emitError(
+                 UnknownLoc::get(exec::KernelOp(kernels.front()).getContext()))
+             << "AICC_CACHE_POLICY: " << llvm::toString(parsed.takeError());
+    policy = *parsed;
+  }
 
   std::mutex mutex;
   unsigned done = 0;
+  std::atomic<bool> wrote = false;
   auto run = [&](Task &task) {
     auto start = std::chrono::steady_clock::now();
     llvm::SmallString<128> path(folder);
     bool cached = false;
     if (caches) {
-      llvm::sys::path::append(path, keyOf(task.text, record, options.code));
+      // LLVM prunes nothing without this prefix.
+      llvm::sys::path::append(path, "llvmcache-" +
+                                        keyOf(task.text, record, options.code));
       cached = task.ok = readCache(std::string(path), task.result);
     }
     if (!task.ok) {
       task.result = {};
       task.ok = compileText(task.text, generator, record, options.code,
                             task.result, task.error);
-      if (task.ok && caches)
+      if (task.ok && caches) {
         writeCache(std::string(path), task.result);
+        wrote = true;
+      }
     }
     std::chrono::duration<double> took =
         std::chrono::steady_clock::now() - start;
@@ -265,6 +291,8 @@ LogicalResult compileKernels(llvm::ArrayRef<exec::KernelOp> kernels,
   for (Task &task : tasks)
     pool.async([&run, &task] { run(task); });
   pool.wait();
+  if (wrote)
+    llvm::pruneCache(folder, policy);
 
   codes.resize(kernels.size());
   bool ok = true;

@@ -9,7 +9,8 @@
 // MLIR context of its own, and through a cache on disk. A cache entry is keyed
 // by the kernel's text, the target record and the compiler itself, so it never
 // needs to be invalidated; a damaged entry is ignored. Several processes may
-// share a cache.
+// share a cache. Its size is bounded: 4 GB and half of the free space unless
+// $AICC_CACHE_POLICY says otherwise.
 //
 //===----------------------------------------------------------------------===//
 

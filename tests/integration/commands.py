@@ -104,6 +104,20 @@ def test_cache(c):
     assert time.time() - begin < 1, f"the second compilation took {time.time() - begin:.2f} s"
 
 
+def test_cache_limit(c):
+    folder = c.folder / "small-cache"
+    os.environ |= {"AICC_CACHE_DIR": str(folder), "AICC_CACHE_POLICY": "prune_interval=0s:cache_size_bytes=200k"}
+    try:
+        c.aicc("--target=cpu", "-o", c.folder / "x.aicc")
+        size = sum(path.stat().st_size for path in folder.iterdir())
+        assert 0 < size <= 200 * 1024, f"a cache of 200 kB holds {size} bytes"
+        os.environ["AICC_CACHE_POLICY"] = "size=20k"
+        status, _, errors = call(program("aicc"), DIGITS, "--target=cpu", "-o", c.folder / "x.aicc")
+        assert status == 1 and "AICC_CACHE_POLICY" in errors, f"exit {status}: {errors}"
+    finally:
+        del os.environ["AICC_CACHE_DIR"], os.environ["AICC_CACHE_POLICY"]
+
+
 def test_describe(c):
     out, _ = c.run("--describe")
     for word in ("image", "logits", "batch", "x86-64-v3"):
