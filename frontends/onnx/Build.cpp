@@ -484,3 +484,45 @@ Value Node::affine(Value value, double factor, double offset) {
     value = add(value, offset);
   return value;
 }
+
+Value Node::update(Value value, Value piece, ArrayRef<AffineExpr> offsets) {
+  if (!value || !piece || failed())
+    return {};
+  return gr::UpdateOp::create(
+      b, loc, value.getType(), value, piece,
+      AffineMapAttr::get(gr::makeMap(offsets, importer.context)));
+}
+
+SmallVector<Value> Node::repeat(AffineExpr count, ArrayRef<Value> inits,
+                                Step step) {
+  if (failed() || llvm::is_contained(inits, Value()))
+    return {};
+  SmallVector<Type> types;
+  for (Value init : inits)
+    types.push_back(init.getType());
+  // Loops that do not nest share a symbol.
+  unsigned symbol =
+      importer.symbols.names().size() + importer.iterations.size();
+  AffineExpr iteration = getAffineSymbolExpr(symbol, importer.context);
+  auto loop =
+      gr::LoopOp::create(b, loc, types, inits,
+                         AffineMapAttr::get(gr::makeMap(
+                             ArrayRef<AffineExpr>{count}, importer.context)),
+                         b.getI64IntegerAttr(symbol));
+  {
+    OpBuilder::InsertionGuard guard(b);
+    Block *body = b.createBlock(&loop.getBody(), {}, types,
+                                SmallVector<Location>(types.size(), loc));
+    importer.iterations.push_back(iteration);
+    SmallVector<Value> carried(body->args_begin(), body->args_end());
+    SmallVector<Value> next = step(iteration, carried);
+    importer.iterations.pop_back();
+    if (failed() || llvm::is_contained(next, Value()))
+      return {};
+    if (!require(ValueRange(next).getTypes() == TypeRange(types),
+                 "the state of a loop changes its type"))
+      return {};
+    gr::YieldOp::create(b, loc, next);
+  }
+  return SmallVector<Value>(loop.getResults());
+}

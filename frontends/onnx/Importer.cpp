@@ -344,6 +344,8 @@ OwningOpRef<ModuleOp> Importer::attempt() {
   needed_.clear();
   callStack_.clear();
   nodeCount_ = 0;
+  unseeded = 0;
+  iterations.clear();
   depth_ = 0;
   restart_ = false;
   lastConstant_ = nullptr;

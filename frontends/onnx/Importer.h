@@ -174,6 +174,12 @@ public:
   Symbols symbols;
   mlir::OpBuilder builder;
 
+  /// The iterations of the loops around what is being built, outermost first.
+  /// The next loop counts in the symbol behind them and the named ones.
+  llvm::SmallVector<mlir::AffineExpr> iterations;
+  /// How many random operators had no seed so far.
+  int64_t unseeded = 0;
+
   /// Records the first error; always returns failure.
   mlir::LogicalResult fail(const llvm::Twine &message);
   bool failed() const { return !error_.empty() || restart_; }

@@ -152,6 +152,15 @@ public:
   Value select(Value condition, Value onTrue, Value onFalse);
   Value iota(llvm::ArrayRef<AffineExpr> dims, Type element, int64_t dimension);
   Value softmax(Value value, int64_t axis, bool log = false);
+  /// `value` with the box at `offsets` replaced by `piece`.
+  Value update(Value value, Value piece, llvm::ArrayRef<AffineExpr> offsets);
+  /// Repeats a step `count` times. The step gets the iteration, an expression
+  /// that offsets may use, and the carried values, and gives the next ones,
+  /// which have the same types. Empty after an error.
+  using Step = llvm::function_ref<llvm::SmallVector<Value>(
+      AffineExpr iteration, llvm::ArrayRef<Value> carried)>;
+  llvm::SmallVector<Value> repeat(AffineExpr count, llvm::ArrayRef<Value> inits,
+                                  Step step);
   Value normalize(Value value, int64_t axis, double epsilon, bool rms = false);
   /// The values 0 .. size - 1 shifted and scaled are common: x * a + c.
   Value affine(Value value, double factor, double offset);
@@ -223,6 +232,8 @@ bool inlineGraph(Node &node, const proto::GraphProto &graph,
 /// Resolves the bounds of one axis of Slice; the size is set too.
 bool sliceBounds(Node &node, AffineExpr dim, AffineExpr start, AffineExpr end,
                  int64_t step, AffineExpr &offset, AffineExpr &size);
+/// A tensor without a place in the model, for values that a node made.
+Tensor *wrapValue(Node &node, Value value);
 /// Whether the expression cannot be negative if no symbol is.
 bool nonNegative(AffineExpr expr);
 /// The dimensions asked for by Reshape; `wanted` may contain 0 and -1.
@@ -265,6 +276,10 @@ llvm::ArrayRef<Operator> microsoftOperators();
 llvm::ArrayRef<Operator> microsoftAttentionOperators();
 llvm::ArrayRef<Operator> microsoftQuantizationOperators();
 llvm::ArrayRef<Operator> microsoftBlockOperators();
+llvm::ArrayRef<Operator> sequenceModelOperators();
+llvm::ArrayRef<Operator> signalOperators();
+llvm::ArrayRef<Operator> randomOperators();
+llvm::ArrayRef<Operator> trainingOperators();
 
 } // namespace aicc::onnx
 

@@ -127,6 +127,20 @@ static void swish(Node &n) {
   setNarrow(n, n.multiply(x, n.unary<gr::SigmoidOp>(scaled)));
 }
 
+static void swiGlu(Node &n) {
+  Value x = wideOperand(n), linear = n.operand(1);
+  if (!x || !linear || !n.sameElement(n.operand(0), linear) ||
+      !n.require(rankOf(x) == rankOf(linear),
+                 "A and B have " + Twine(rankOf(x)) + " and " +
+                     Twine(rankOf(linear)) + " dimensions, expected equal"))
+    return;
+  for (auto [a, b] : llvm::zip(dimsOf(x), dimsOf(linear)))
+    if (!n.requireEqual(a, b, "a dimension of A and B"))
+      return;
+  Value gate = n.unary<gr::SigmoidOp>(n.affine(x, n.real("alpha", 1), 0));
+  setNarrow(n, n.multiply(n.multiply(x, gate), n.cast(linear, elementOf(x))));
+}
+
 static Value erfGelu(Node &n, Value x) {
   Value e = n.unary<gr::ErfOp>(n.multiply(x, M_SQRT1_2));
   return n.multiply(n.multiply(x, n.add(e, 1.0)), 0.5);
@@ -185,6 +199,7 @@ llvm::ArrayRef<Operator> aicc::onnx::activationOperators() {
       {"", "Softsign", 1, softsign},
       {"", "Mish", 18, mish},
       {"", "Swish", 24, swish},
+      {"", "SwiGLU", 28, swiGlu},
       {"", "Gelu", 20, gelu},
       {"", "ThresholdedRelu", 10, thresholdedRelu},
       {"", "Shrink", 9, shrink},

@@ -223,25 +223,6 @@ static void clip(Node &n) {
   n.set(0, x);
 }
 
-static void dropout(Node &n) {
-  Value x = n.operand(0);
-  bool training = false;
-  if (n.version >= 12 && n.has(2)) {
-    auto mode = n.numberOf(2);
-    auto ratio = n.has(1) ? n.numberOf(1) : std::optional<double>(0.5);
-    if (!mode)
-      return n.unsupported("a training_mode that is only known when the model "
-                           "runs");
-    training = *mode != 0 && ratio != 0.0;
-  }
-  if (training)
-    return n.unsupported("training_mode");
-  n.set(0, x);
-  if (n.wants(1) && x)
-    n.set(1,
-          n.full(1, x, n.version >= 10 ? Type(n.b.getI1Type()) : elementOf(x)));
-}
-
 static void identity(Node &n) {
   if (n.require(n.has(0), "input 0 is missing"))
     n.set(0, n.input(0));
@@ -305,7 +286,6 @@ llvm::ArrayRef<Operator> aicc::onnx::elementwiseOperators() {
       {"", "CastLike", 15, castLike},
       {"", "Where", 9, where},
       {"", "Clip", 1, clip},
-      {"", "Dropout", 1, dropout},
       {"", "Identity", 1, identity, true},
   };
   return table;

@@ -237,35 +237,6 @@ static void range(Node &n) {
 }
 
 //===----------------------------------------------------------------------===//
-// Windows of signals
-//===----------------------------------------------------------------------===//
-
-/// sum of coefficients[k] * cos(2 pi k i / m) for i below the size.
-static void cosineWindow(Node &n, ArrayRef<double> coefficients) {
-  auto size = n.expressionsOf(0, "size");
-  Type element =
-      elementType(n.importer.context, n.integer("output_datatype", FLOAT));
-  if (!size || !n.require(size->size() == 1, "size is not one number"))
-    return;
-  if (!element || !isa<FloatType>(element))
-    return n.unsupported("the type output_datatype");
-  auto count = gr::constantOf(size->front());
-  if (!count)
-    return n.unsupported("a dynamic size");
-  double period = double(*count) - (n.integer("periodic", 1) ? 0 : 1);
-  Value i = n.cast(n.iota(*size, n.b.getI64Type(), 0), n.b.getF32Type());
-  Value y = n.full(coefficients[0], i);
-  for (size_t k = 1; k < coefficients.size(); ++k) {
-    Value angle = n.multiply(i, 2 * M_PI * double(k) / period);
-    y = n.add(y, n.multiply(n.unary<gr::CosOp>(angle), coefficients[k]));
-  }
-  n.set(0, n.cast(y, element));
-}
-static void hannWindow(Node &n) { cosineWindow(n, {0.5, -0.5}); }
-static void hammingWindow(Node &n) { cosineWindow(n, {25.0 / 46, -21.0 / 46}); }
-static void blackmanWindow(Node &n) { cosineWindow(n, {0.42, -0.5, 0.08}); }
-
-//===----------------------------------------------------------------------===//
 // Losses
 //===----------------------------------------------------------------------===//
 
@@ -355,9 +326,6 @@ llvm::ArrayRef<Operator> aicc::onnx::indexingOperators() {
       {"", "Trilu", 14, trilu},
       {"", "EyeLike", 9, eyeLike},
       {"", "Range", 11, range},
-      {"", "HannWindow", 17, hannWindow},
-      {"", "HammingWindow", 17, hammingWindow},
-      {"", "BlackmanWindow", 17, blackmanWindow},
       {"", "NegativeLogLikelihoodLoss", 12, negativeLogLikelihood},
       {"", "SoftmaxCrossEntropyLoss", 12, softmaxCrossEntropy},
   };

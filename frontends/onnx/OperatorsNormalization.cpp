@@ -32,30 +32,84 @@ static Value widened(Node &n, Value x) {
   return narrow && stash == FLOAT ? n.cast(x, n.b.getF32Type()) : x;
 }
 
+/// Statistics and factors have a value per channel, or without `spatial`
+/// (before version 9) one for each position; a batch is never told apart.
 static void batchNormalization(Node &n) {
-  Value x = n.operand(0), scale = n.operand(1), bias = n.operand(2),
-        mean = n.operand(3), variance = n.operand(4);
-  bool training = n.version >= 14  ? n.integer("training_mode", 0) != 0
-                  : n.version >= 7 ? n.wants(1) || n.wants(2)
-                                   : n.version == 1 && n.wants(1);
-  if (training)
-    return n.unsupported("training_mode");
-  if (n.version < 9 && !n.integer("spatial", 1))
-    return n.unsupported("spatial = 0");
-  if (!n.requireFloat(x) || !scale || !bias || !mean || !variance ||
-      !n.require(rankOf(x) >= 2, "the operand has " + Twine(rankOf(x)) +
-                                     " dimensions, expected at least 2"))
+  Value x = n.operand(0);
+  if (!n.requireFloat(x) ||
+      !n.require(rankOf(x) >= 1, "the operand is a scalar, expected a batch"))
     return;
-  // y = x * a + c per channel; with constant statistics both fold.
-  Type wide = elementOf(x).getIntOrFloatBitWidth() < 32 ? Type(n.b.getF32Type())
-                                                        : elementOf(x);
-  auto as = [&](Value v) { return n.cast(v, wide); };
-  Value deviation = n.add(as(variance), n.real("epsilon", 1e-5));
-  Value a = n.multiply(as(scale), n.unary<gr::RsqrtOp>(deviation));
-  Value c = n.subtract(as(bias), n.multiply(as(mean), a));
-  Value y = n.multiply(as(x), n.broadcastAlong(a, x, 1));
-  y = n.add(y, n.broadcastAlong(c, x, 1));
-  n.set(0, n.cast(y, elementOf(x)));
+  bool training = n.version >= 14
+                      ? n.integer("training_mode", 0) != 0
+                      : n.wants(1) || n.wants(2) || n.wants(3) || n.wants(4);
+  bool spatial = n.version >= 9 || n.integer("spatial", 1);
+  Type element = elementOf(x);
+  Type wide =
+      element.getIntOrFloatBitWidth() < 32 ? Type(n.b.getF32Type()) : element;
+  // A value for each channel, or for each element of an image, beside x.
+  int64_t rank = rankOf(x);
+  Dims dims = dimsOf(x), beside(rank, n.number(1));
+  if (rank > 1)
+    beside[1] = dims[1];
+  Ints axes = {0};
+  for (int64_t i = 2; i < rank; ++i) {
+    if (spatial)
+      axes.push_back(i);
+    else
+      beside[i] = dims[i];
+  }
+  SmallVector<Value> given;
+  for (unsigned i = 1; i <= 4; ++i) {
+    Value v = n.operand(i);
+    if (!v)
+      return;
+    if (!n.require(rankOf(v) == 1 || !spatial, "input " + Twine(i) + " has " +
+                                                   Twine(rankOf(v)) +
+                                                   " dimensions, expected 1"))
+      return;
+    if (spatial &&
+        !n.requireEqual(dimsOf(v)[0], rank > 1 ? dims[1] : n.number(1),
+                        "the channels"))
+      return;
+    given.push_back(v);
+  }
+  // y = x * a + c. Of constant statistics a and c are constant vectors, which
+  // later passes join with weights.
+  bool vectors = spatial && !training && rank > 1;
+  auto placed = [&](Value v) {
+    v = n.cast(v, wide);
+    return vectors ? v : n.reshape(v, beside);
+  };
+  Value scale = placed(given[0]), bias = placed(given[1]),
+        mean = placed(given[2]), variance = placed(given[3]);
+  Value y = n.cast(x, wide);
+  double epsilon = n.real("epsilon", 1e-5f);
+  if (training) {
+    double momentum = n.real("momentum", 0.9f);
+    Value now = n.reduce(y, gr::ReduceKind::mean, axes, true);
+    Value d = n.subtract(y, now);
+    Value spread = n.reduce(n.multiply(d, d), gr::ReduceKind::mean, axes, true);
+    auto running = [&](Value old, Value fresh) {
+      return n.add(n.multiply(old, momentum), n.multiply(fresh, 1 - momentum));
+    };
+    auto give = [&](unsigned i, Value v, Value like) {
+      if (n.wants(i) && v)
+        n.set(i, n.reshape(n.cast(v, elementOf(like)), dimsOf(like)));
+    };
+    give(1, running(mean, now), given[2]);
+    give(2, running(variance, spread), given[3]);
+    give(3, now, given[2]);
+    give(4, spread, given[3]);
+    mean = now;
+    variance = spread;
+  }
+  Value a = n.multiply(scale, n.unary<gr::RsqrtOp>(n.add(variance, epsilon)));
+  Value c = n.subtract(bias, n.multiply(mean, a));
+  if (vectors) {
+    a = n.broadcastAlong(a, x, 1);
+    c = n.broadcastAlong(c, x, 1);
+  }
+  n.set(0, n.cast(n.add(n.multiply(y, a), c), element));
 }
 
 static Value scaleChannels(Node &n, Value y, Value scale, Value bias) {

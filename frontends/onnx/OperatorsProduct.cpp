@@ -479,6 +479,75 @@ static void einsum(Node &n) {
   n.set(0, n.transpose(sum.value, permutation));
 }
 
+//===----------------------------------------------------------------------===//
+// Determinants
+//===----------------------------------------------------------------------===//
+
+/// Gauss' elimination with the largest pivot of each column. A row that has
+/// been a pivot is not touched any more.
+static void determinant(Node &n) {
+  Value x = n.operand(0);
+  if (!n.requireFloat(x) ||
+      !n.require(rankOf(x) >= 2, "the operand has " + Twine(rankOf(x)) +
+                                     " dimensions, expected at least 2"))
+    return;
+  Dims d = dimsOf(x), batch(d.begin(), d.end() - 2);
+  AffineExpr size = d.back(), one = n.number(1);
+  if (!n.requireEqual(d[d.size() - 2], size, "the size of a square matrix"))
+    return;
+  AffineExpr count = n.number(1);
+  for (AffineExpr dim : batch)
+    count = gr::simplify(count * dim);
+  Type element = elementOf(x), index = n.b.getI64Type();
+  Type real = element.isF64() ? element : Type(n.b.getF32Type());
+  Value matrix = n.reshape(n.cast(x, real), Dims{count, size, size});
+  Value result = n.broadcastTo(n.scalar(1, real), Dims{count});
+  SmallVector<Value> done = n.repeat(
+      size, {matrix, result}, [&](AffineExpr step, ArrayRef<Value> carried) {
+        Value m = carried[0], product = carried[1];
+        auto dims = RankedTensorType::get({1}, index);
+        Value now =
+            n.reshape(gr::DimensionsOp::create(
+                          n.b, n.loc, dims,
+                          AffineMapAttr::get(gr::makeMap(
+                              ArrayRef<AffineExpr>{step}, n.importer.context))),
+                      {});
+        Value row = n.iota({count, size}, index, 1);
+        Value column =
+            n.reshape(n.sliceAxis(m, 2, step, one), Dims{count, size});
+        Value below = n.compare(gr::Comparison::greater_equal, row, now);
+        Value sizes =
+            n.select(below, n.unary<gr::AbsOp>(column), n.scalar(-1, real));
+        if (!sizes)
+          return SmallVector<Value>(1);
+        Value best = gr::ArgReduceOp::create(
+            n.b, n.loc, n.type({count}, index), sizes,
+            gr::ReduceKindAttr::get(n.b.getContext(), gr::ReduceKind::maximum),
+            n.b.getI64IntegerAttr(1), UnitAttr());
+        // Exchange it with the row of this step.
+        Value isBest = n.compare(gr::Comparison::equal, row,
+                                 n.reshape(best, Dims{count, one}));
+        isBest = n.reshape(isBest, Dims{count, size, one});
+        Value pivot = n.reduce(n.select(isBest, m, n.scalar(0, real)),
+                               gr::ReduceKind::sum, {1}, true);
+        Value first = n.sliceAxis(m, 1, step, one);
+        m = n.select(isBest, first, m);
+        Value head = n.sliceAxis(pivot, 2, step, one);
+        Value flat = n.reshape(head, Dims{count});
+        Value same = n.compare(gr::Comparison::equal, best, now);
+        Value sign = n.select(same, n.scalar(1, real), n.scalar(-1, real));
+        product = n.multiply(product, n.multiply(flat, sign));
+        // A column of zeros leaves nothing to eliminate.
+        Value none = n.compare(gr::Comparison::equal, head, n.scalar(0, real));
+        Value factor = n.divide(n.sliceAxis(m, 2, step, one),
+                                n.select(none, n.scalar(1, real), head));
+        m = n.subtract(m, n.multiply(factor, pivot));
+        return SmallVector<Value>{m, product};
+      });
+  if (!done.empty())
+    n.set(0, n.cast(n.reshape(done[1], batch), element));
+}
+
 llvm::ArrayRef<Operator> aicc::onnx::productOperators() {
   static constexpr Operator table[] = {
       {"", "MatMul", 1, matMul},
@@ -490,6 +559,7 @@ llvm::ArrayRef<Operator> aicc::onnx::productOperators() {
       {"", "QLinearMatMul", 10, qLinearMatMul},
       {"", "QLinearConv", 10, qLinearConv},
       {"", "Einsum", 12, einsum},
+      {"", "Det", 11, determinant},
   };
   return table;
 }

@@ -239,10 +239,6 @@ void Recurrent::run() {
   Value limits = lengths();
   SmallVector<Value> sequences;
   SmallVector<SmallVector<Value>> last(states);
-  // The iteration counts in a symbol behind the named ones; loops that do not
-  // nest may share it.
-  unsigned symbol = n.importer.symbols.names().size();
-  AffineExpr iteration = getAffineSymbolExpr(symbol, n.importer.context);
   Dims stateDims = {batch, hidden}, rowDims = {n.number(1), batch, hidden};
   for (int64_t d = 0; d < directions && !n.failed(); ++d) {
     bool backward = reverseOnly || d == 1;
@@ -270,54 +266,40 @@ void Recurrent::run() {
         n.broadcastTo(n.scalar(0, element), Dims{steps, batch, hidden}));
     if (n.failed() || !sums || llvm::is_contained(inits, Value()))
       return;
-    SmallVector<Type> types;
-    for (Value init : inits)
-      types.push_back(init.getType());
-    auto loop = gr::LoopOp::create(
-        n.b, n.loc, types, inits,
-        AffineMapAttr::get(
-            gr::makeMap(ArrayRef<AffineExpr>{steps}, n.importer.context)),
-        n.b.getI64IntegerAttr(symbol));
-    {
-      OpBuilder::InsertionGuard guard(n.b);
-      Block *body = n.b.createBlock(&loop.getBody(), {}, types,
-                                    SmallVector<Location>(types.size(), n.loc));
-      AffineExpr at = backward ? gr::simplify(steps - 1 - iteration)
-                               : AffineExpr(iteration);
-      SmallVector<Value> state(body->args_begin(), body->args_begin() + states);
-      Value row = n.sliceAxis(sums, 0, at, n.number(1));
-      row = n.reshape(row, Dims{batch, hidden * gates});
-      SmallVector<Value> next = step(d, row, state);
-      if (n.failed() || llvm::is_contained(next, Value()))
-        return;
-      Value output = next[0];
-      if (limits) {
-        // Past its end a sequence keeps its state and gives zeros.
-        Value now = gr::DimensionsOp::create(
-            n.b, n.loc, RankedTensorType::get({1}, n.b.getI64Type()),
-            AffineMapAttr::get(
-                gr::makeMap(ArrayRef<AffineExpr>{at}, n.importer.context)));
-        Value running =
-            n.compare(gr::Comparison::greater, limits, n.reshape(now, {}));
-        for (unsigned s = 0; s < states; ++s)
-          next[s] = n.select(running, next[s], state[s]);
-        output = n.select(running, output, n.full(0, output));
-      }
-      Value sequence = body->getArgument(states);
-      Value piece = n.reshape(output, rowDims);
-      if (!piece || n.failed())
-        return;
-      AffineExpr zero = n.number(0);
-      next.push_back(
-          gr::UpdateOp::create(n.b, n.loc, sequence.getType(), sequence, piece,
-                               AffineMapAttr::get(gr::makeMap(
-                                   Dims{at, zero, zero}, n.importer.context))));
-      gr::YieldOp::create(n.b, n.loc, next);
-    }
-    sequences.push_back(n.reshape(loop.getResult(states),
-                                  Dims{steps, n.number(1), batch, hidden}));
+    SmallVector<Value> results = n.repeat(
+        steps, inits, [&](AffineExpr iteration, ArrayRef<Value> carried) {
+          AffineExpr at = backward ? gr::simplify(steps - 1 - iteration)
+                                   : AffineExpr(iteration);
+          ArrayRef<Value> state = carried.take_front(states);
+          Value row = n.sliceAxis(sums, 0, at, n.number(1));
+          row = n.reshape(row, Dims{batch, hidden * gates});
+          SmallVector<Value> next = step(d, row, state);
+          if (n.failed() || llvm::is_contained(next, Value()))
+            return SmallVector<Value>(1);
+          Value output = next[0];
+          if (limits) {
+            // Past its end a sequence keeps its state and gives zeros.
+            Value now = gr::DimensionsOp::create(
+                n.b, n.loc, RankedTensorType::get({1}, n.b.getI64Type()),
+                AffineMapAttr::get(
+                    gr::makeMap(ArrayRef<AffineExpr>{at}, n.importer.context)));
+            Value running =
+                n.compare(gr::Comparison::greater, limits, n.reshape(now, {}));
+            for (unsigned s = 0; s < states; ++s)
+              next[s] = n.select(running, next[s], state[s]);
+            output = n.select(running, output, n.full(0, output));
+          }
+          AffineExpr zero = n.number(0);
+          next.push_back(n.update(carried[states], n.reshape(output, rowDims),
+                                  {at, zero, zero}));
+          return next;
+        });
+    if (results.empty())
+      return;
+    sequences.push_back(
+        n.reshape(results[states], Dims{steps, n.number(1), batch, hidden}));
     for (unsigned s = 0; s < states; ++s)
-      last[s].push_back(n.reshape(loop.getResult(s), rowDims));
+      last[s].push_back(n.reshape(results[s], rowDims));
   }
   if (n.failed())
     return;

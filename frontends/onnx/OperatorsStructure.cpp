@@ -139,8 +139,7 @@ static void conditional(Node &n) {
 /// Longer loops are not unrolled.
 static constexpr int64_t maxTrips = 256;
 
-/// A tensor without a place in the model, for values inside loops.
-static Tensor *wrap(Node &n, Value value) {
+Tensor *aicc::onnx::wrapValue(Node &n, Value value) {
   Tensor *tensor = n.importer.newTensor(n.name, n.loc);
   tensor->value = value;
   tensor->element = elementOf(value);
@@ -285,7 +284,7 @@ static void scan(Node &n) {
       row = n.reshape(row, dims);
       if (!row)
         return;
-      inputs.push_back(wrap(n, row));
+      inputs.push_back(wrapValue(n, row));
     }
     SmallVector<Tensor *> outputs;
     if (!inlineGraph(n, *body, inputs, outputs))

@@ -12,14 +12,16 @@ using llvm::StringRef;
 
 static llvm::ArrayRef<Operator> tableAt(unsigned i) {
   static constexpr llvm::ArrayRef<Operator> (*tables[])() = {
-      elementwiseOperators, activationOperators,    movementOperators,
-      indexingOperators,    productOperators,       poolingOperators,
-      reductionOperators,   normalizationOperators, attentionOperators,
-      recurrentOperators,   quantizationOperators,  structureOperators,
-      sequenceOperators,
+      elementwiseOperators, activationOperators, movementOperators,
+      indexingOperators, productOperators, poolingOperators, reductionOperators,
+      normalizationOperators, attentionOperators, recurrentOperators,
+      quantizationOperators, structureOperators, sequenceOperators,
       // com.microsoft
       microsoftOperators, microsoftAttentionOperators,
-      microsoftQuantizationOperators, microsoftBlockOperators};
+      microsoftQuantizationOperators, microsoftBlockOperators,
+      // Models of sequences and signals, learning
+      sequenceModelOperators, signalOperators, randomOperators,
+      trainingOperators};
   return i < std::size(tables) ? tables[i]() : llvm::ArrayRef<Operator>();
 }
 
