@@ -97,11 +97,23 @@ Status RunState::adopt(std::shared_ptr<const Binding> binding) {
     arenaBytes = binding->arenaBytes;
   }
   const program::Variant &variant = *loaded.variant;
+  const bool apart = loaded.device->flag(AICC_DEVICE_SEPARATE_BUFFERS);
+  if (apart)
+    separate.clear();
   for (const Slot &slot : program.slots) {
     const uint32_t root = variant.buffers[slot.buffer].root;
-    if (variant.buffers[root].storage == Storage::temporary)
-      words[slot.word] = reinterpret_cast<uintptr_t>(arena.get()) +
-                         binding->arenaOffsets[root];
+    if (variant.buffers[root].storage != Storage::temporary)
+      continue;
+    words[slot.word] =
+        reinterpret_cast<uintptr_t>(arena.get()) + binding->arenaOffsets[root];
+    if (!apart || !binding->bufferBytes[root])
+      continue;
+    aicc_device::Memory &memory = separate[root];
+    if (!memory)
+      AICC_RETURN_IF_ERROR(
+          loaded.device->allocate(binding->bufferBytes[root], memory)
+              .in("temporaries"));
+    words[slot.word] = reinterpret_cast<uintptr_t>(memory.get());
   }
   for (const Step &step : program.steps) {
     if ((step.kind == Step::copy || step.kind == Step::fill) && !step.late)
@@ -203,6 +215,14 @@ Status RunState::applyPatches(const Step &step) {
   return {};
 }
 
+// " (conv1 + relu1)", the model's nodes that a kernel computes.
+static std::string sourcesOf(const program::Kernel &kernel) {
+  std::string text;
+  for (const std::string &source : kernel.sources)
+    text += (text.empty() ? " (" : " + ") + source;
+  return text.empty() ? text : text + ")";
+}
+
 Status RunState::launch(const Step &step, const Profiler *profiler) {
   aicc_launch &launch = launches[step.record];
   if (step.patchCount)
@@ -217,7 +237,7 @@ Status RunState::launch(const Step &step, const Profiler *profiler) {
   }
   if (int result = driver.launch(stream, &launch); result != AICC_OK)
     return loaded.device->check(result, "launch")
-        .in("kernel '" + step.kernel->entry + "'");
+        .in("kernel '" + step.kernel->entry + "'" + sourcesOf(*step.kernel));
   return {};
 }
 

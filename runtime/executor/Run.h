@@ -23,6 +23,8 @@
 
 #include "aicc/runtime.h"
 
+#include <map>
+
 namespace aicc::executor {
 
 struct Profiler {
@@ -120,6 +122,8 @@ private:
   std::vector<uint64_t> transferBytes;
   std::vector<Port> inputs, outputs;
   aicc_device::Memory arena;
+  // Temporaries of a device that wants them apart, by buffer.
+  std::map<uint32_t, aicc_device::Memory> separate;
   uint64_t arenaBytes = 0;
   uint64_t stagedBytes = 0;
 

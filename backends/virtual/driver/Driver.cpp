@@ -114,7 +114,7 @@ static int deviceOpen(uint32_t index, const char *name, const char *vendor,
   p.feature_count = 1;
   p.formats = formats;
   p.format_count = 1;
-  p.flags = AICC_DEVICE_SYNCHRONOUS;
+  p.flags = AICC_DEVICE_SYNCHRONOUS | AICC_DEVICE_SEPARATE_BUFFERS;
   p.compute_units = 1;
   p.max_workgroup = maxWorkgroup;
   p.max_shared_bytes = maxSharedBytes;

@@ -68,7 +68,10 @@ enum {
   /* Kernels read and write any memory of the host directly. */
   AICC_DEVICE_HOST_POINTERS = 1u << 1,
   /* Enqueue functions return when the work is done. */
-  AICC_DEVICE_SYNCHRONOUS = 1u << 2
+  AICC_DEVICE_SYNCHRONOUS = 1u << 2,
+  /* Every temporary of known size wants an allocation of its own: the device
+   * tells accesses that leave one. */
+  AICC_DEVICE_SEPARATE_BUFFERS = 1u << 3
 };
 
 typedef struct aicc_device_properties {
