@@ -211,10 +211,12 @@ static LogicalResult saveObjects(State &state, const State::Variant &variant,
                                  ArrayRef<exec::KernelOp> kernels) {
   const target::TargetRecord &record = variant.target->record;
   llvm::SmallString<128> folder(state.options.objectDirectory);
-  llvm::sys::path::append(folder, record.family + "-" + record.chip);
+  std::string name = record.family + "-" + record.chip;
+  std::replace(name.begin(), name.end(), ':', '-');
+  llvm::sys::path::append(folder, name);
   if (auto error = llvm::sys::fs::create_directories(folder))
     return fail(state, "can't create " + folder.str() + ": " + error.message());
-  StringRef suffix = variant.target->generator->assemblySuffix();
+  StringRef suffix = variant.target->generator->assemblySuffix(record);
   for (auto [op, code] : llvm::zip(kernels, variant.kernels)) {
     exec::KernelOp kernel = op;
     StringRef name = kernel.getSymName();

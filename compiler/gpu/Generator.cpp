@@ -52,6 +52,10 @@ LogicalResult Generator::resolve(StringRef chip,
   return failure();
 }
 
+StringRef Generator::assemblySuffix(const target::TargetRecord &record) const {
+  return isVirtual(record) ? "ll" : textSuffix();
+}
+
 LogicalResult Generator::compile(exec::KernelOp kernel,
                                  const target::TargetRecord &record,
                                  const target::CodeOptions &codeOptions,

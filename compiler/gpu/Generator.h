@@ -37,7 +37,12 @@ public:
                            std::vector<unsigned> &out_index,
                            std::string &out_error) const final;
 
+  llvm::StringRef
+  assemblySuffix(const target::TargetRecord &record) const final;
+
 protected:
+  /// Of the vendor's assembly.
+  virtual llvm::StringRef textSuffix() const = 0;
   /// `link` for the vendor's own format; unless overridden one object per
   /// kernel: kernels are loaded when they are needed.
   virtual mlir::LogicalResult

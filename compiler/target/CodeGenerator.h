@@ -46,9 +46,9 @@ struct TargetRecord {
   unsigned weightPanel = 0; // columns per panel of packed weights, 0 = as given
 
   // CPU: for code generation. Bits and counts.
-  std::string triple;     // LLVM target triple
-  std::string cpu;        // LLVM CPU name
-  std::string features;   // LLVM feature string
+  std::string triple;   // LLVM target triple
+  std::string cpu;      // LLVM CPU name
+  std::string features; // LLVM feature string
   unsigned vectorBits = 0;
   unsigned vectorRegisters = 0;
   unsigned tileRows = 0;    // register tile of a product: rows …
@@ -79,7 +79,8 @@ struct KernelCode {
   unsigned subgroup = 0;
 };
 
-/// One object of the package and its format ("elf-so", "ptx", "hsaco", "spirv").
+/// One object of the package and its format ("elf-so", "ptx", "hsaco",
+/// "spirv").
 struct ObjectFile {
   std::string format;
   std::string chip;
@@ -104,9 +105,9 @@ public:
   /// The records that `family[:chip]` stands for, the most capable first; an
   /// empty `chip` means the default set. Fails with a message that lists the
   /// chips known.
-  virtual mlir::LogicalResult
-  resolve(llvm::StringRef chip, std::vector<TargetRecord> &out_records,
-          std::string &out_error) const = 0;
+  virtual mlir::LogicalResult resolve(llvm::StringRef chip,
+                                      std::vector<TargetRecord> &out_records,
+                                      std::string &out_error) const = 0;
 
   /// Compiles one kernel, the only one in its own module (which the call may
   /// change at will). Errors are reported as diagnostics on the kernel.
@@ -117,13 +118,14 @@ public:
 
   /// Joins kernels into the objects of a variant: `out_index[i]` is the object
   /// that holds kernel i.
-  virtual mlir::LogicalResult
-  link(llvm::ArrayRef<const KernelCode *> kernels, const TargetRecord &record,
-       std::vector<ObjectFile> &out_objects, std::vector<unsigned> &out_index,
-       std::string &out_error) const = 0;
+  virtual mlir::LogicalResult link(llvm::ArrayRef<const KernelCode *> kernels,
+                                   const TargetRecord &record,
+                                   std::vector<ObjectFile> &out_objects,
+                                   std::vector<unsigned> &out_index,
+                                   std::string &out_error) const = 0;
 
   /// File name ending of KernelCode::assembly, e.g. "s" or "ptx".
-  virtual llvm::StringRef assemblySuffix() const = 0;
+  virtual llvm::StringRef assemblySuffix(const TargetRecord &record) const = 0;
 };
 
 } // namespace aicc::target

@@ -130,7 +130,8 @@ def devices():
 
 
 def has_device(family):
-    return any(name.split(":")[0] == family for name in devices())
+    """Whether there is one, by family ("intel", "cuda:virtual") or name."""
+    return any(family in (name, name.rsplit(":", 1)[0]) for name in devices())
 
 
 def relative_error(found, expected):

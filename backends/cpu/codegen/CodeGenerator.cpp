@@ -67,7 +67,7 @@ namespace {
 class CpuCodeGenerator : public target::CodeGenerator {
 public:
   llvm::StringRef family() const override { return "cpu"; }
-  llvm::StringRef assemblySuffix() const override { return "s"; }
+  llvm::StringRef assemblySuffix(const target::TargetRecord &) const override { return "s"; }
 
   void registerDialects(DialectRegistry &registry) const override {
     registerHostDialects(registry);

@@ -40,7 +40,7 @@ constexpr Chip chips[] = {
 class CudaCodeGenerator final : public aicc::gpu::Generator {
   StringRef family() const override { return "cuda"; }
   StringRef format() const override { return "ptx"; }
-  StringRef assemblySuffix() const override { return "ptx"; }
+  StringRef textSuffix() const override { return "ptx"; }
   /// PTX of one chip runs on all later ones.
   bool inDefault(StringRef chip) const override { return chip == "sm_80"; }
 

@@ -33,7 +33,7 @@ constexpr const char *chips[] = {"generic", "dg2", "pvc"};
 class IntelCodeGenerator final : public aicc::gpu::Generator {
   StringRef family() const override { return "intel"; }
   StringRef format() const override { return "spirv"; }
-  StringRef assemblySuffix() const override { return "spvasm"; }
+  StringRef textSuffix() const override { return "spvasm"; }
   bool inDefault(StringRef chip) const override { return chip == "generic"; }
 
   void registerDialects(DialectRegistry &registry) const override {

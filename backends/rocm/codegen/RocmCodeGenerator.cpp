@@ -46,7 +46,7 @@ constexpr Chip chips[] = {{"gfx90a", "gfx90a", 64, false},
 class RocmCodeGenerator final : public aicc::gpu::Generator {
   StringRef family() const override { return "rocm"; }
   StringRef format() const override { return "hsaco"; }
-  StringRef assemblySuffix() const override { return "s"; }
+  StringRef textSuffix() const override { return "s"; }
   bool inDefault(StringRef name) const override {
     return llvm::any_of(chips, [&](const Chip &chip) {
       return chip.name == name && chip.inDefault;

@@ -51,7 +51,7 @@ namespace {
 class TemplateCodeGenerator : public target::CodeGenerator {
 public:
   llvm::StringRef family() const override { return "template"; }
-  llvm::StringRef assemblySuffix() const override { return "s"; }
+  llvm::StringRef assemblySuffix(const target::TargetRecord &) const override { return "s"; }
   void registerDialects(DialectRegistry &registry) const override {
     registerHostDialects(registry);
   }

@@ -157,7 +157,7 @@ static LogicalResult compileKernel(const Settings &settings,
   llvm::raw_string_ostream(text) << llvm::json::Value(std::move(json)) << "\n";
   std::string base = (settings.directory + "/" + name + ".").str();
   bool written = write(base + "json", text);
-  StringRef suffix = settings.generator.assemblySuffix();
+  StringRef suffix = settings.generator.assemblySuffix(settings.record);
   if (!StringRef(*file).ends_with(("." + suffix).str()))
     written &= write((base + suffix).str(), code.assembly);
   return success(written);
