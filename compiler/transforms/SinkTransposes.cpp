@@ -40,7 +40,8 @@ TransposeOp transposeOf(Value value) {
 /// transpose(value, permutation) with the type of the result it replaces.
 void replaceWithTranspose(PatternRewriter &rewriter, Operation *op, Value value,
                           ArrayRef<int64_t> permutation) {
-  rewriter.replaceOp(op, transposed(rewriter, op->getLoc(), value, permutation));
+  rewriter.replaceOp(op,
+                     transposed(rewriter, op->getLoc(), value, permutation));
 }
 
 AffineMap permuteMap(AffineMap map, ArrayRef<int64_t> permutation) {
@@ -49,21 +50,58 @@ AffineMap permuteMap(AffineMap map, ArrayRef<int64_t> permutation) {
   return makeMap(exprs, map.getContext());
 }
 
+/// Whether elements keep their order: only unit dimensions move.
+bool keepsOrder(ArrayRef<AffineExpr> dims, ArrayRef<int64_t> permutation) {
+  int64_t last = -1;
+  for (int64_t from : permutation) {
+    if (isConstant(dims[from], 1))
+      continue;
+    if (from < last)
+      return false;
+    last = from;
+  }
+  return true;
+}
+
+/// broadcast(transpose(source, order), dimensions) is the transpose of the
+/// broadcast that `perm` undoes.
+struct BroadcastOrder {
+  Permutation order, dimensions;
+
+  BroadcastOrder(BroadcastOp broadcast, ArrayRef<int64_t> perm) {
+    // Where each of the source's dimensions is in the new order, ascending.
+    SmallVector<std::pair<int64_t, int64_t>> places;
+    for (auto [i, dim] : llvm::enumerate(broadcast.getDimensions()))
+      places.push_back({perm[dim], i});
+    llvm::sort(places);
+    for (auto [to, from] : places) {
+      order.push_back(from);
+      dimensions.push_back(to);
+    }
+  }
+};
+
 /// Operands of an operator that treats all of them alike, before `perm`: those
 /// that are transposed by it lose it, broadcasts and constants follow, and few
 /// others may get the inverse. Empty if that doesn't pay.
-std::optional<SmallVector<Value>> untranspose(PatternRewriter &rewriter,
-                                              Operation *op,
-                                              ArrayRef<int64_t> perm) {
+std::optional<SmallVector<Value>>
+untranspose(PatternRewriter &rewriter, Operation *op, ArrayRef<int64_t> perm) {
   Permutation inverse = inverseOf(perm);
   unsigned matched = 0, inserted = 0;
   for (Value operand : op->getOperands()) {
     TransposeOp transpose = transposeOf(operand);
-    if (transpose && transpose.getPermutation() == perm)
+    if (transpose && transpose.getPermutation() == perm) {
       ++matched;
-    else if (!operand.getDefiningOp<BroadcastOp>() &&
-             !isConstantDerived(operand))
+    } else if (auto broadcast = operand.getDefiningOp<BroadcastOp>()) {
+      // Its source's transpose would travel back through it and make this
+      // operand the one that is transposed.
+      Value source = broadcast.getOperand();
+      inserted +=
+          !isConstantDerived(source) &&
+          !keepsOrder(dimsOf(source), BroadcastOrder(broadcast, perm).order);
+    } else if (!isConstantDerived(operand)) {
       ++inserted;
+    }
   }
   if (matched == 0 || (inserted && inserted >= matched))
     return std::nullopt;
@@ -79,24 +117,15 @@ std::optional<SmallVector<Value>> untranspose(PatternRewriter &rewriter,
       operands.push_back(transposed(rewriter, op->getLoc(), operand, inverse));
       continue;
     }
-    // Where each of the source's dimensions is in the new order, ascending.
-    Value source = broadcast.getOperand();
-    SmallVector<std::pair<int64_t, int64_t>> places;
-    for (auto [i, dim] : llvm::enumerate(broadcast.getDimensions()))
-      places.push_back({perm[dim], i});
-    llvm::sort(places);
-    Permutation order, dimensions;
-    for (auto [to, from] : places) {
-      order.push_back(from);
-      dimensions.push_back(to);
-    }
-    source = transposed(rewriter, op->getLoc(), source, order);
-    SmallVector<AffineExpr> dims = permute<AffineExpr>(
-        dimsOf(operand), ArrayRef<int64_t>(inverse));
+    BroadcastOrder moved(broadcast, perm);
+    Value source =
+        transposed(rewriter, op->getLoc(), broadcast.getOperand(), moved.order);
+    SmallVector<AffineExpr> dims =
+        permute<AffineExpr>(dimsOf(operand), ArrayRef<int64_t>(inverse));
     auto type = makeType(dims, getElementTypeOrSelf(operand.getType()));
-    operands.push_back(BroadcastOp::create(
-        rewriter, broadcast.getLoc(), type, source,
-        rewriter.getDenseI64ArrayAttr(dimensions)));
+    operands.push_back(
+        BroadcastOp::create(rewriter, broadcast.getLoc(), type, source,
+                            rewriter.getDenseI64ArrayAttr(moved.dimensions)));
   }
   return operands;
 }
@@ -117,8 +146,8 @@ struct SinkThroughElementwise : RewritePattern {
       auto operands = untranspose(rewriter, op, perm);
       if (!operands)
         continue;
-      Operation *inner = cloneWith(rewriter, op, *operands,
-                                   dimsOf(transpose.getOperand()));
+      Operation *inner =
+          cloneWith(rewriter, op, *operands, dimsOf(transpose.getOperand()));
       replaceWithTranspose(rewriter, op, inner->getResult(0), perm);
       return success();
     }
@@ -173,10 +202,10 @@ struct SinkThroughBroadcast : OpRewritePattern<BroadcastOp> {
       total[places[i]] = places[from];
     SmallVector<AffineExpr> dims = permute<AffineExpr>(
         dimsOf(op.getResult()), ArrayRef<int64_t>(inverseOf(total)));
-    Value inner = BroadcastOp::create(
-        rewriter, op.getLoc(),
-        makeType(dims, getElementTypeOrSelf(op.getType())),
-        transpose.getOperand(), op.getDimensionsAttr());
+    Value inner =
+        BroadcastOp::create(rewriter, op.getLoc(),
+                            makeType(dims, getElementTypeOrSelf(op.getType())),
+                            transpose.getOperand(), op.getDimensionsAttr());
     replaceWithTranspose(rewriter, op, inner, total);
     return success();
   }
@@ -211,9 +240,9 @@ struct SinkThroughUnary : RewritePattern {
     };
     auto permuteMaps = [&](ArrayRef<StringRef> names) {
       for (StringRef name : names)
-        set(name, AffineMapAttr::get(permuteMap(
-                      op->getAttrOfType<AffineMapAttr>(name).getValue(),
-                      inverse)));
+        set(name,
+            AffineMapAttr::get(permuteMap(
+                op->getAttrOfType<AffineMapAttr>(name).getValue(), inverse)));
     };
     auto setAxis = [&](int64_t axis) {
       set("axis", rewriter.getI64IntegerAttr(axis));
@@ -278,8 +307,8 @@ struct SinkThroughUnary : RewritePattern {
     OperationState state(op->getLoc(), op->getName());
     state.addOperands(operands);
     state.addAttributes(attributes);
-    state.addTypes(makeType(
-        resultDims, getElementTypeOrSelf(op->getResult(0).getType())));
+    state.addTypes(
+        makeType(resultDims, getElementTypeOrSelf(op->getResult(0).getType())));
     Operation *inner = rewriter.create(state);
     replaceWithTranspose(rewriter, op, inner->getResult(0), after);
     return success();
@@ -339,15 +368,8 @@ struct ComposeTransposes : OpRewritePattern<TransposeOp> {
       return success();
     }
     // Unit dimensions only: the elements keep their order.
-    SmallVector<AffineExpr> dims = dimsOf(op.getOperand());
-    int64_t last = -1;
-    for (int64_t from : perm) {
-      if (isConstant(dims[from], 1))
-        continue;
-      if (from < last)
-        return failure();
-      last = from;
-    }
+    if (!keepsOrder(dimsOf(op.getOperand()), perm))
+      return failure();
     rewriter.replaceOpWithNewOp<ReshapeOp>(op, op.getType(), op.getOperand());
     return success();
   }

@@ -152,10 +152,7 @@ class BackendRep(_BackendRep):
             # What can't be said of all sizes may be right for these.
             if self._fixed or not self._symbols:
                 raise
-            try:
-                found = self._evaluate(named, True)
-            except aicc.CompileError:
-                raise error from None
+            found = self._evaluate(named, True)
             self._fixed |= isinstance(error, aicc.CompileError)
         return self._tuple(*(found[name] for name in self.outputs))
 

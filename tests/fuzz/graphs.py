@@ -14,11 +14,14 @@ import onnx
 from onnx import helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-MOST_ELEMENTS = 4096
+MOST_ELEMENTS = 20000
 LARGEST = 1e4
 FLOATS = ("float32", "float64", "float16")
 INTEGERS = ("int64", "int32", "int8", "uint8", "int16", "uint16", "uint32", "uint64")
 OPSETS = range(13, 24)
+# What other runtimes may not know yet; onnx.reference does.
+NEW_OPSETS = range(24, 29)
+SPECIAL = [numpy.nan, numpy.inf, -numpy.inf, -0.0, 0.0, 1e-40, 6e4, -6e4]
 
 
 class Reject(Exception):
@@ -28,7 +31,8 @@ class Reject(Exception):
 @dataclass
 class Case:
     model: onnx.ModelProto
-    inputs: dict
+    # One or two sets; the second has other sizes where the model leaves them open.
+    inputs: list
 
 
 class Graph:
@@ -36,7 +40,11 @@ class Graph:
 
     def __init__(self, rng):
         self.rng = rng
-        self.opset = int(rng.choice(OPSETS))
+        self.opset = int(rng.choice(OPSETS if rng.random() < 0.85 else NEW_OPSETS))
+        # Whether there are infinities, NaN, denormals.
+        self.special = rng.random() < 0.1
+        # Whether dimensions are large enough for vectors, tiles and their rests.
+        self.large = rng.random() < 0.25
         self.nodes, self.values, self.inputs, self.initializers = [], {}, {}, {}
         self.main = str(rng.choice(FLOATS, p=[0.7, 0.15, 0.15])) if rng.random() < 0.8 else str(rng.choice(INTEGERS))
 
@@ -54,14 +62,21 @@ class Graph:
 
     def shape(self, rank=None, most=7):
         rank = self.integer(0, 4) if rank is None else rank
-        return [0 if self.chance(0.01) else self.integer(1, most) for _ in range(rank)]
+        shape = [0 if self.chance(0.01) else self.integer(1, most) for _ in range(rank)]
+        if self.large and rank and most > 5:
+            shape[self.integer(0, rank - 1)] = self.choice([8, 16, 17, 31, 33, 64, 65, 100, 130])
+        return shape
 
     def array(self, shape, dtype, low=None, high=None):
         dtype = numpy.dtype(dtype)
         if dtype.kind == "b":
             return numpy.asarray(self.rng.random(shape) < 0.5)
         if dtype.kind == "f":
-            return numpy.asarray(self.rng.uniform(-3 if low is None else low, 3 if high is None else high, shape)).astype(dtype)
+            array = numpy.asarray(self.rng.uniform(-3 if low is None else low, 3 if high is None else high, shape)).astype(dtype)
+            if self.special and low is None and array.ndim:
+                where = self.rng.random(array.shape) < 0.2
+                array[where] = self.rng.choice(SPECIAL, where.sum()).astype(dtype)
+            return array
         low = (0 if dtype.kind == "u" else -10) if low is None else low
         return numpy.asarray(self.rng.integers(low, (10 if high is None else high) + 1, shape)).astype(dtype)
 
@@ -126,7 +141,7 @@ class Graph:
     def finish_node(self, node, given):
         results = evaluate(onnx_model([node], given, list(node.output), self.opset), given)
         for result in results:
-            check(result)
+            check(result, self.special)
         ports = [port(name, array, [None] * array.ndim) for name, array in zip(node.output, results)]
         try:
             # Types and attributes that the operator has in this version.
@@ -147,10 +162,10 @@ def names_read(node):
     return names
 
 
-def check(array):
+def check(array, special=False):
     if not isinstance(array, (numpy.ndarray, numpy.generic)) or array.size > MOST_ELEMENTS or array.dtype == object:
         raise Reject
-    if array.dtype.kind == "f" and array.size and not numpy.abs(array).max() < LARGEST:
+    if array.dtype.kind == "f" and array.size and not special and not numpy.abs(array).max() < LARGEST:
         raise Reject
 
 
@@ -180,6 +195,7 @@ def onnx_model(nodes, given, outputs, opset, initializers=None, ports=None):
 
 def generate(seed):
     """The case of a seed: a list of integers."""
+    import patterns  # noqa: F401  Adds its own to the table.
     from operators import OPERATORS
 
     rng = numpy.random.default_rng(seed)
@@ -218,7 +234,31 @@ def finish(graph):
              for name, array in inputs.items()]
     model = onnx_model(graph.nodes, inputs, [port(name, graph.values[name], [None] * graph.values[name].ndim)
                                              for name in outputs], graph.opset, initializers, ports)
-    return Case(model, inputs)
+    return Case(model, [inputs, *other_sizes(graph, ports, model, inputs)])
+
+
+def other_sizes(graph, ports, model, inputs):
+    """Inputs with another size for one name, if the model takes them."""
+    names = {dim.dim_param: size for port, array in zip(ports, inputs.values())
+             for dim, size in zip(port.type.tensor_type.shape.dim, array.shape) if dim.dim_param}
+    if not names:
+        return []
+    name = graph.choice(sorted(names))
+    size = graph.choice([k for k in range(1, 12) if k != names[name]])
+    changed = {}
+    for entry, array in zip(ports, inputs.values()):
+        shape = [size if dim.dim_param == name else old
+                 for dim, old in zip(entry.type.tensor_type.shape.dim, array.shape)]
+        # Its own values, so that what has to be small or positive stays so.
+        values = numpy.resize(array, shape) if array.size else graph.array(shape, array.dtype)
+        changed[entry.name] = values.astype(array.dtype)
+    try:
+        results = evaluate(model, changed)
+        for result in results:
+            check(result, graph.special)
+    except Reject:
+        return []
+    return [changed]
 
 
 def cut(model, upto):

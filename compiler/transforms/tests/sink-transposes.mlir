@@ -50,3 +50,16 @@ func.func @attention(%q: tensor<2x5x4x8xf32>, %k: tensor<2x5x4x8xf32>) -> tensor
   %d = graph.dot_general %a, %b batch [0, 1] x [0, 1] contract [3] x [2] : (tensor<2x4x5x8xf32>, tensor<2x4x8x5xf32>) -> tensor<2x4x5x5xf32>
   return %d : tensor<2x4x5x5xf32>
 }
+
+// CHECK-LABEL: func.func @broadcasts
+func.func @broadcasts(%x: tensor<7x5x3x1xf32>) -> tensor<7x5x3x5xf32> {
+  // Either operand could be the one that is transposed: one is, once.
+  // CHECK: graph.transpose
+  // CHECK-NOT: graph.transpose
+  // CHECK: return
+  %t = graph.transpose %x [0, 3, 2, 1] : (tensor<7x5x3x1xf32>) -> tensor<7x1x3x5xf32>
+  %a = graph.broadcast %t [0, 1, 2, 3] : (tensor<7x1x3x5xf32>) -> tensor<7x5x3x5xf32>
+  %b = graph.broadcast %x [0, 1, 2, 3] : (tensor<7x5x3x1xf32>) -> tensor<7x5x3x5xf32>
+  %r = graph.multiply %a, %b : tensor<7x5x3x5xf32>
+  return %r : tensor<7x5x3x5xf32>
+}
