@@ -20,36 +20,6 @@ using package::ExprOp;
 using package::Operation;
 using package::Storage;
 
-// y = the positive elements of x [n], through a temporary of that size.
-PackageBuilder compress(const std::string &family) {
-  PackageBuilder b;
-  b.symbol("n");
-  b.package.symbol_count = 2;
-  b.input("x", f32, {b.exprs.symbol(0)});
-  b.output("y", f32, {b.exprs.symbol(1)});
-  VariantBuilder v = b.variant("t", family, "elf-so", kernels());
-  ExprList &e = v.exprs;
-  const uint32_t n = e.symbol(0), k = e.symbol(1), c0 = e.constant(0),
-                 c1 = e.constant(1), c4 = e.constant(4), c8 = e.constant(8);
-  const uint32_t bytes = e.binary(ExprOp::mul, n, c4),
-                 found = e.binary(ExprOp::mul, k, c4);
-  const uint32_t x = v.buffer("x", Storage::input, 0, f32, {n}, bytes);
-  const uint32_t y = v.buffer("y", Storage::output, 0, f32, {k}, found);
-  const uint32_t count =
-      v.buffer("count", Storage::temporary, 0, i64, {c1}, c8, 0, 1);
-  const uint32_t taken =
-      v.buffer("taken", Storage::temporary, 0, f32, {k}, found, 2, 3);
-  const uint32_t counting = v.kernel("test_count", 2, 1, 1, {"count"});
-  const uint32_t taking = v.kernel("test_take", 2, 1, 1, {"take"});
-  v.variant.program.push_back(
-      v.launch(counting, {x, count}, {n}, {c1, c1, c1}, c0));
-  v.variant.program.push_back(v.read(count, 1, "NonZero 'nz'"));
-  v.variant.program.push_back(
-      v.launch(taking, {x, taken}, {n}, {c1, c1, c1}, c0));
-  v.variant.program.push_back(v.transfer(Operation::copy, {taken, y}));
-  return b;
-}
-
 struct Binds : OnDevice {
   void run(std::vector<aicc_tensor *> inputs, Tensor &out,
            aicc_status expected = AICC_OK) {
@@ -71,7 +41,7 @@ struct Binds : OnDevice {
 };
 
 TEST_P(Binds, OutputsOfUnknownSize) {
-  create(compress(GetParam()));
+  create(compressModel(GetParam(), "elf-so", kernels()));
   for (int64_t n : {5, 0, 5, 1000, 3}) {
     Tensor x, y;
     newTensor({n}, x);
@@ -108,7 +78,7 @@ TEST_P(Binds, OutputsOfUnknownSize) {
 }
 
 TEST_P(Binds, GivenOutputs) {
-  create(compress(GetParam()));
+  create(compressModel(GetParam(), "elf-so", kernels()));
   Tensor x, right, wrong;
   newTensor({4}, x);
   fill(x, {1, -1, 2, -2});
@@ -123,7 +93,7 @@ TEST_P(Binds, GivenOutputs) {
 }
 
 TEST_P(Binds, PortsSayIt) {
-  create(compress(GetParam()));
+  create(compressModel(GetParam(), "elf-so", kernels()));
   aicc_port port{};
   port.struct_size = sizeof port;
   ASSERT_EQ(aicc_package_output(package, 0, &port), AICC_OK);
@@ -148,7 +118,7 @@ TEST_P(Binds, PortsSayIt) {
 
 TEST_P(Binds, RefusedValues) {
   {
-    PackageBuilder b = compress(GetParam());
+    PackageBuilder b = compressModel(GetParam(), "elf-so", kernels());
     b.package.variants[0]->program[1]->minimum = 3;
     create(b);
   }
@@ -166,7 +136,7 @@ TEST_P(Binds, RefusedValues) {
 }
 
 TEST_P(Binds, LimitsOfReadValues) {
-  PackageBuilder b = compress(GetParam());
+  PackageBuilder b = compressModel(GetParam(), "elf-so", kernels());
   const uint32_t two = b.exprs.constant(2);
   b.package.limits.push_back(package::Limit(b.exprs.symbol(1), two));
   create(b);
@@ -182,7 +152,7 @@ TEST_P(Binds, LimitsOfReadValues) {
 
 TEST_P(Binds, DamagedReads) {
   {
-    PackageBuilder b = compress(GetParam());
+    PackageBuilder b = compressModel(GetParam(), "elf-so", kernels());
     b.package.variants[0]->program[1]->element = UINT64_MAX / 8;
     create(b);
   }
@@ -500,7 +470,8 @@ TEST(Failures, WhileBinding) {
   aicc_device *fake = deviceNamed("fake");
   const int64_t bytes = FakeDevice::liveBytes,
                 handles = FakeDevice::liveHandles;
-  const std::vector<uint8_t> file = compress("fake").finish();
+  const std::vector<uint8_t> file =
+      compressModel("fake", "elf-so", kernels()).finish();
   bool finished = false;
   for (int64_t calls = 0; !finished && calls < 200; ++calls) {
     Package package;

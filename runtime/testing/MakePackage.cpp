@@ -3,10 +3,11 @@
 // Licensed under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
-// aicc_make_test_package KERNELS.so OUT.aicc [FAMILY [HEADER]]
+// aicc_make_test_package KERNELS.so OUT.aicc [FAMILY [MODEL [HEADER]]]
 //
-// HEADER gets the header alone, as a seed of the fuzzer. KERNELS.so may be
-// absent where nothing runs.
+// MODEL is `affine`, `compress`, or `everything`, which has each operation of a
+// program but isn't meant to run. HEADER gets the header alone, as a seed of
+// the fuzzer. KERNELS.so may be absent where nothing runs.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,17 +19,55 @@ static bool write(const char *path, const uint8_t *data, size_t size) {
   return file.good();
 }
 
+using namespace aicc::testing;
+
+// compress, followed by what it doesn't use.
+static PackageBuilder everything(const std::string &family,
+                                 const std::vector<uint8_t> &kernels) {
+  PackageBuilder b = compressModel(family, "elf-so", kernels);
+  b.package.symbol_count = 4;
+  VariantBuilder v(*b.package.variants[0]);
+  const uint32_t one = v.exprs.constant(1), eight = v.exprs.constant(8);
+  const uint32_t flag = v.buffer("flag", pkg::Storage::temporary, 0,
+                                 pkg::ElementType::bool_, {}, one, 4, 9);
+  uint32_t pair[2];
+  for (uint32_t &buffer : pair)
+    buffer = v.buffer("pair", pkg::Storage::temporary, 0, pkg::ElementType::i64,
+                      {}, eight, 4, 9);
+  v.variant.program.push_back(v.transfer(pkg::Operation::fill_zero, {flag}));
+  auto branch = v.transfer(pkg::Operation::branch, {flag});
+  branch->body.push_back(v.read(pair[0], 2, "node"));
+  branch->otherwise.push_back(v.read(pair[1], 2));
+  v.variant.program.push_back(std::move(branch));
+  std::vector<std::unique_ptr<pkg::InstructionT>> body;
+  body.push_back(v.transfer(pkg::Operation::swap, {pair[0], pair[1]}));
+  auto loop = v.loop(3, v.exprs.symbol(2), std::move(body));
+  loop->condition = flag + 1;
+  loop->trips = 2;
+  v.variant.program.push_back(std::move(loop));
+  auto call = v.transfer(pkg::Operation::call, {pair[0], pair[1]});
+  call->function = "function";
+  call->attributes = "{}";
+  call->outputs = 1;
+  v.variant.program.push_back(std::move(call));
+  return b;
+}
+
 int main(int argc, char **argv) {
-  if (argc < 3 || argc > 5)
+  if (argc < 3 || argc > 6)
     return 2;
-  using namespace aicc::testing;
-  const std::vector<uint8_t> file =
-      affineModel(argc > 3 ? argv[3] : "cpu", "elf-so", readFile(argv[1]))
-          .finish();
+  const std::string family = argc > 3 ? argv[3] : "cpu",
+                    model = argc > 4 ? argv[4] : "affine";
+  const std::vector<uint8_t> kernels = readFile(argv[1]);
+  const PackageBuilder builder =
+      model == "affine"     ? affineModel(family, "elf-so", kernels)
+      : model == "compress" ? compressModel(family, "elf-so", kernels)
+                            : everything(family, kernels);
+  const std::vector<uint8_t> file = builder.finish();
   pkg::Preamble preamble;
   std::memcpy(&preamble, file.data(), sizeof preamble);
-  if (argc == 4 &&
-      !write(argv[3], file.data() + preamble.headerOffset, preamble.headerSize))
+  if (argc == 6 &&
+      !write(argv[5], file.data() + preamble.headerOffset, preamble.headerSize))
     return 1;
   return write(argv[2], file.data(), file.size()) ? 0 : 1;
 }

@@ -122,9 +122,8 @@ public:
     return instruction;
   }
 
-  static std::unique_ptr<pkg::InstructionT> read(uint32_t buffer,
-                                                 uint32_t symbol,
-                                                 std::string source = {}) {
+  static std::unique_ptr<pkg::InstructionT>
+  read(uint32_t buffer, uint32_t symbol, std::string source = {}) {
     auto instruction = transfer(pkg::Operation::read, {buffer});
     instruction->symbol = symbol;
     if (!source.empty())
@@ -274,6 +273,42 @@ inline PackageBuilder affineModel(const std::string &family,
       v.launch(multiply, {x, doubled, product}, {n}, {s, c1, c1}, c0));
   v.variant.program.push_back(
       v.launch(add, {product, biases, y}, {n}, {s, c1, c1}, c0));
+  return b;
+}
+
+// y = the positive elements of x [n], through a temporary of that size, which
+// the program reads. Kernels: Kernels.c.
+inline PackageBuilder compressModel(const std::string &family,
+                                    const std::string &format,
+                                    const std::vector<uint8_t> &object) {
+  constexpr auto f32 = pkg::ElementType::f32;
+  using pkg::ExprOp;
+  using pkg::Storage;
+  PackageBuilder b;
+  b.symbol("n");
+  b.package.symbol_count = 2;
+  b.input("x", f32, {b.exprs.symbol(0)});
+  b.output("y", f32, {b.exprs.symbol(1)});
+  VariantBuilder v = b.variant("t", family, format, object);
+  ExprList &e = v.exprs;
+  const uint32_t n = e.symbol(0), k = e.symbol(1), c0 = e.constant(0),
+                 c1 = e.constant(1), c4 = e.constant(4), c8 = e.constant(8);
+  const uint32_t bytes = e.binary(ExprOp::mul, n, c4),
+                 found = e.binary(ExprOp::mul, k, c4);
+  const uint32_t x = v.buffer("x", Storage::input, 0, f32, {n}, bytes);
+  const uint32_t y = v.buffer("y", Storage::output, 0, f32, {k}, found);
+  const uint32_t count = v.buffer("count", Storage::temporary, 0,
+                                  pkg::ElementType::i64, {c1}, c8, 0, 1);
+  const uint32_t taken =
+      v.buffer("taken", Storage::temporary, 0, f32, {k}, found, 2, 3);
+  const uint32_t counting = v.kernel("test_count", 2, 1, 1, {"count"});
+  const uint32_t taking = v.kernel("test_take", 2, 1, 1, {"take"});
+  v.variant.program.push_back(
+      v.launch(counting, {x, count}, {n}, {c1, c1, c1}, c0));
+  v.variant.program.push_back(v.read(count, 1, "NonZero 'nz'"));
+  v.variant.program.push_back(
+      v.launch(taking, {x, taken}, {n}, {c1, c1, c1}, c0));
+  v.variant.program.push_back(v.transfer(pkg::Operation::copy, {taken, y}));
   return b;
 }
 

@@ -106,6 +106,31 @@ class AiccRun(unittest.TestCase):
                 with open(os.path.join(out, name), "rb") as file:
                     self.assertEqual(parse_npy(file.read()), ((2, 8), tuple(affine(values))))
 
+    def test_sizes_of_the_run(self):
+        package = self.path("compress.aicc")
+        subprocess.run([make_package, kernels, package, "cpu", "compress"], check=True)
+        self.write("some.npy", npy([1.0, -1.0, 5.0, -2.0, 3.0], [5]))
+        self.write("positive.npy", npy([1.0, 5.0, 3.0], [3]))
+        self.write("two.npy", npy([1.0, 5.0], [2]))
+        out = self.path("out-sizes")
+        given = "x=" + self.path("some.npy")
+        self.run_tool(package, "--input", given, "--save-outputs=" + out, "--benchmark=0.01",
+                      "--expect", "y=" + self.path("positive.npy"), package=False)
+        with open(os.path.join(out, "y.npy"), "rb") as file:
+            self.assertEqual(parse_npy(file.read()), ((3,), (1.0, 5.0, 3.0)))
+        wrong = self.run_tool(package, "--input", given, "--expect", "y=" + self.path("two.npy"), code=1, package=False)
+        self.assertIn("shape", wrong.stdout + wrong.stderr)
+        self.assertIn("?0", self.run_tool(package, "--describe", package=False).stdout)
+
+    def test_describe_every_operation(self):
+        package = self.path("everything.aicc")
+        subprocess.run([make_package, kernels, package, "cpu", "everything"], check=True)
+        text = self.run_tool(package, "--describe", package=False).stdout
+        for line in ["?0 = 'count'[0]: NonZero 'nz'", "fill_zero 'flag'", "if 'flag'", "?1 = 'pair'[0]: node", "else",
+                     "loop ?2: ?1 times, while 'flag'; ?0 = how many there were", "swap 'pair' 'pair'",
+                     "call function"]:
+            self.assertIn(line + "\n", text)
+
     def test_fortran_order(self):
         values = [float(i) for i in range(16)]
         columns = [values[r * 8 + c] for c in range(8) for r in range(2)]
