@@ -4,7 +4,8 @@
 # Licensed under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #
-#   --full   also what takes long: every model on the intel device, the
+#   --full   also what takes long: every model and conformance case on the intel
+#            device, the cases of older operator versions, `pip install .`, the
 #            runtime under ThreadSanitizer, the fuzzers for 10 minutes each
 #
 # Stages: the build and its tests; the runtime under AddressSanitizer and
@@ -66,6 +67,9 @@ fuzz() { # fuzz PROGRAM: from the seeds beside its source, in a corpus kept in t
   seeds=$(find "$ROOT" -path "$ROOT/build*" -prune -o -type d -name "$name-seeds" -print | sed 1q)
   if [ "$name" = fuzz_package ]; then
     "$(dirname "$program")/aicc_make_test_package" no-kernels "$corpus/seed.aicc" cpu "$corpus/seed.header"
+  fi
+  if [ "$name" = fuzz_onnx ]; then
+    AICC_BINARY_DIR=$BUILD "$PYTHON" "$ROOT/tests/fuzz/corpus.py" "$corpus" || true
   fi
   (cd "$corpus" && "$program" -max_total_time=$fuzz_seconds -timeout=20 -rss_limit_mb=4096 -max_len=65536 \
     -verbosity=0 "$corpus" ${seeds:+"$seeds"})
