@@ -526,15 +526,27 @@ Value Emitter::result(unsigned number, ArrayRef<Value> index) {
                index);
 }
 
-void Emitter::store(unsigned number, ArrayRef<Value> index, Value value) {
-  if (failed || !value)
-    return;
+Value Emitter::resultPointer(unsigned number, ArrayRef<Value> index) {
   Value tensor = kernel.getBodyBlock()->getTerminator()->getOperand(number);
   auto kept = cast<RankedTensorType>(
       cast<TypeAttr>(kernel.getResultTypes()[number]).getValue());
-  Value at = pointer(
-      tensor, pointers[kernel.getBodyBlock()->getNumArguments() + number],
-      graph::dimsOf(kept), index);
+  return pointer(tensor,
+                 pointers[kernel.getBodyBlock()->getNumArguments() + number],
+                 graph::dimsOf(kept), index);
+}
+
+Value Emitter::stored(unsigned number, ArrayRef<Value> index) {
+  Value tensor = kernel.getBodyBlock()->getTerminator()->getOperand(number);
+  Type element = getElementTypeOrSelf(tensor.getType());
+  Type type = storageType(element);
+  Value at = resultPointer(number, index);
+  return fromStorage(b, loc, load(type, at, bytesOf(type)), element);
+}
+
+void Emitter::store(unsigned number, ArrayRef<Value> index, Value value) {
+  if (failed || !value)
+    return;
+  Value at = resultPointer(number, index);
   Value stored = toStorage(b, loc, value);
   store(stored, at, bytesOf(stored.getType()));
 }

@@ -89,6 +89,8 @@ public:
                 ArrayRef<Value> index);
   Value result(unsigned number, ArrayRef<Value> index);
   void store(unsigned number, ArrayRef<Value> index, Value value);
+  /// What a result's memory holds at the moment.
+  Value stored(unsigned number, ArrayRef<Value> index);
   /// From now on the tensor has this value wherever it is asked for.
   void provide(Value tensor, Value value) { provided[tensor] = value; }
   /// The loops that compute a result at an index; reduction loops are 0.
@@ -125,6 +127,7 @@ private:
   Value cached(const Key &key);
   Value remember(const Key &key, Value value);
   template <typename Op> Value binary(Kind kind, Value x, Value y);
+  Value resultPointer(unsigned number, ArrayRef<Value> index);
   Value loadArgument(mlir::BlockArgument argument, ArrayRef<Value> index);
   Value loadConstant(mlir::arith::ConstantOp op, ArrayRef<Value> index);
   Value linearize(ArrayRef<AffineExpr> dims, ArrayRef<Value> index);

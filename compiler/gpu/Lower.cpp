@@ -57,7 +57,10 @@ LogicalResult aicc::gpu::lowerKernel(exec::KernelOp kernel,
   MLIRContext *context = kernel.getContext();
   Emitter e(kernel, options);
   AffineExpr groups;
-  if (auto plan = planTiles(kernel, options))
+  Value first = kernel.getBodyBlock()->getTerminator()->getOperand(0);
+  if (auto scatter = first.getDefiningOp<exec::ScatterOp>())
+    groups = emitScatter(e, scatter);
+  else if (auto plan = planTiles(kernel, options))
     groups = emitTiles(e, *plan);
   else if (auto rows = matchRows(kernel))
     groups = emitRows(e, *rows);

@@ -20,6 +20,9 @@ namespace aicc::gpu {
 /// One thread per element; reductions are serial loops in it.
 AffineExpr emitElements(Emitter &e);
 
+/// One thread per piece of a line along the axis of a scatter.
+AffineExpr emitScatter(Emitter &e, exec::ScatterOp op);
+
 /// Reductions of rows by one thread, one subgroup or one workgroup each.
 AffineExpr emitRows(Emitter &e, const Rows &rows);
 

@@ -104,6 +104,9 @@ public:
   /// The operation that joins two partial results of a reduction, or null.
   static mlir::Operation *combinerOf(mlir::linalg::GenericOp op);
 
+  /// What the combiner of a scatter makes of an element and an update.
+  mlir::Value combine(exec::ScatterOp op, mlir::Value old, mlir::Value update);
+
   /// Makes `at` return `value` for a tensor, whatever the index: the strategy
   /// vouches that it is only read where the value holds.
   void setValue(mlir::Value tensor, mlir::Value value);

@@ -219,6 +219,21 @@ Value Emitter::combine(Operation *combiner, Value x, Value y) {
   return b.create(state)->getResult(0);
 }
 
+Value Emitter::combine(exec::ScatterOp op, Value old, Value update) {
+  Block &block = op.getCombiner().front();
+  llvm::DenseMap<Value, Value> values;
+  values[block.getArgument(0)] = old;
+  values[block.getArgument(1)] = update;
+  for (Operation &inner : block.without_terminator()) {
+    SmallVector<Value> operands;
+    for (Value operand : inner.getOperands())
+      operands.push_back(values.lookup(operand));
+    for (unsigned r = 0; r < inner.getNumResults(); ++r)
+      values[inner.getResult(r)] = clone(&inner, operands, r);
+  }
+  return values.lookup(block.getTerminator()->getOperand(0));
+}
+
 Value Emitter::reduceLanes(linalg::GenericOp op, const Position &position,
                            unsigned unroll) {
   Operation *combiner = combinerOf(op);

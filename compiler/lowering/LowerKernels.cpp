@@ -121,6 +121,7 @@ static FrozenRewritePatternSet makePatterns(MLIRContext *context) {
   populateElementwise(patterns);
   populateStructure(patterns);
   populateReduction(patterns);
+  populateIndexing(patterns);
   return FrozenRewritePatternSet(std::move(patterns));
 }
 

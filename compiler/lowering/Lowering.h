@@ -26,6 +26,7 @@ namespace aicc::lowering {
 void populateElementwise(mlir::RewritePatternSet &patterns);
 void populateStructure(mlir::RewritePatternSet &patterns);
 void populateReduction(mlir::RewritePatternSet &patterns);
+void populateIndexing(mlir::RewritePatternSet &patterns);
 
 /// `expr` as an index value: exec.symbol and arith operations.
 mlir::Value materialize(mlir::OpBuilder &builder, mlir::Location loc,

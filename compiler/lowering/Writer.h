@@ -133,6 +133,7 @@ mlir::Value extract(LocBuilder &b, mlir::Value tensor,
 
 /// A part of the family Structure; parts of the family Reduction.
 void populateResize(mlir::RewritePatternSet &patterns);
+void populateSampling(mlir::RewritePatternSet &patterns);
 void populateProducts(mlir::RewritePatternSet &patterns);
 void populateWindows(mlir::RewritePatternSet &patterns);
 

@@ -34,6 +34,8 @@ static std::optional<ClusterKind> kindOf(Operation *op) {
   if (isa<DotGeneralOp, ConvolutionOp, ConvolutionTransposeOp, ReduceWindowOp>(
           op))
     return ClusterKind::heavy;
+  if (isa<ScatterOp>(op))
+    return ClusterKind::alone;
   if (isa<graph::ConstantOp, ReshapeOp, LoopOp>(op) ||
       op->hasTrait<OpTrait::IsTerminator>())
     return std::nullopt;
@@ -169,7 +171,8 @@ void Clusters::merge(unsigned from, unsigned into) {
 /// An elementwise operator at the end of a kernel.
 bool Clusters::join(Operation *op, unsigned cluster) {
   const Cluster &target = clusters[cluster];
-  if (!sameShape(target.shape, op->getResult(0).getType()) ||
+  if (target.kind == ClusterKind::alone ||
+      !sameShape(target.shape, op->getResult(0).getType()) ||
       target.ops.size() >= maxOps)
     return false;
   for (const Base &base : basesOf(op)) {

@@ -35,7 +35,8 @@ enum class ClusterKind {
   movement,    // … or one at another index
   gather,      // indices that are data, resampling: nothing joins as producer
   rows,
-  heavy
+  heavy,
+  alone // nothing joins it
 };
 
 struct Cluster {

@@ -155,6 +155,33 @@ SmallVector<int64_t> KernelOp::getUsedSymbols() {
   return numbers;
 }
 
+LogicalResult ScatterOp::verify() {
+  auto type = cast<RankedTensorType>(getOperand().getType());
+  auto positions = cast<RankedTensorType>(getPositions().getType());
+  auto updates = cast<RankedTensorType>(getUpdates().getType());
+  int64_t rank = type.getRank();
+  if (getAxis() >= uint64_t(rank) || positions.getRank() != rank ||
+      updates.getRank() != rank)
+    return emitOpError() << "has operands of ranks " << rank << ", "
+                         << positions.getRank() << " and " << updates.getRank()
+                         << " and axis " << getAxis()
+                         << ", expected one rank above the axis";
+  Type element = type.getElementType();
+  Block &block = getCombiner().front();
+  if (!positions.getElementType().isInteger(64) ||
+      updates.getElementType() != element || block.getNumArguments() != 2 ||
+      block.getArgument(0).getType() != element ||
+      block.getArgument(1).getType() != element)
+    return emitOpError() << "combines other types than " << element
+                         << ", expected that one, and i64 positions";
+  auto combine =
+      block.empty() ? CombineOp() : dyn_cast<CombineOp>(block.back());
+  if (!combine || combine.getValue().getType() != element)
+    return emitOpError() << "region doesn't give an element, expected "
+                         << element;
+  return success();
+}
+
 //===----------------------------------------------------------------------===//
 // ProgramOp: exec.program @name("x" = %x : type, …) -> ("y") { … }
 //===----------------------------------------------------------------------===//

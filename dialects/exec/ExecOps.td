@@ -41,6 +41,31 @@ def Exec_ReturnOp : Exec_Op<"return", [Pure, Terminator,
   let assemblyFormat = "attr-dict ($operands^ `:` type($operands))?";
 }
 
+def Exec_ScatterOp : Exec_Op<"scatter", [Pure, SingleBlock,
+    AllTypesMatch<["operand", "result"]>]> {
+  let summary = "operand with elements at computed positions replaced";
+  let description = [{
+    The only operation of a lowered kernel that isn't `linalg.generic`. For
+    every index i of `updates`, in row-major order: the element of the result
+    at i, with `positions[i]` at `axis`, becomes what the region computes from
+    its present value and `updates[i]`. Positions outside the dimension do
+    nothing. It is the kernel's only result.
+  }];
+  let arguments = (ins AnyRankedTensor:$operand, AnyRankedTensor:$positions,
+                       AnyRankedTensor:$updates, I64Attr:$axis);
+  let results = (outs AnyRankedTensor:$result);
+  let regions = (region SizedRegion<1>:$combiner);
+  let assemblyFormat = "$operand `,` $positions `,` $updates `axis` $axis attr-dict-with-keyword `:` type($operand) `,` type($positions) `,` type($updates) $combiner";
+  let hasVerifier = 1;
+}
+
+def Exec_CombineOp : Exec_Op<"combine", [Pure, Terminator,
+    HasParent<"ScatterOp">]> {
+  let summary = "what the element becomes";
+  let arguments = (ins AnyType:$value);
+  let assemblyFormat = "$value attr-dict `:` type($value)";
+}
+
 def Exec_SymbolOp : Exec_Op<"symbol", [Pure]> {
   let summary = "value of a symbol at run time";
   let arguments = (ins I64Attr:$number);

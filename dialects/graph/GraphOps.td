@@ -8,3 +8,4 @@
 include "dialects/graph/Elementwise.td"
 include "dialects/graph/Structure.td"
 include "dialects/graph/Reduction.td"
+include "dialects/graph/Indexing.td"

@@ -257,6 +257,17 @@ Value repeatHeads(Node &node, Value x, AffineExpr heads);
 /// cosines and sines that broadcast to [B, S, heads, rotated / 2].
 Value rotate(Node &node, Value x, Value cosines, Value sines, int64_t rotated,
              bool interleaved);
+/// Fails unless the elements are integers, i1 left out.
+bool requireIndices(Node &node, Value indices);
+AffineExpr productOf(Node &node, llvm::ArrayRef<AffineExpr> dims);
+/// A size that is only known when the model runs: the value of a scalar.
+AffineExpr readSize(Node &node, Value size, llvm::StringRef what);
+/// graph.scatter.
+Value scatter(Node &node, Value x, Value indices, Value updates, int64_t axis,
+              std::optional<graph::ReduceKind> kind);
+/// The indices (i64) along the last dimension in the order of the keys, the
+/// first `wanted` of them. Equal keys keep their order; NaN is the largest.
+Value sortedOrder(Node &node, Value keys, AffineExpr wanted, bool descending);
 
 // The tables of the operator files.
 llvm::ArrayRef<Operator> elementwiseOperators();
@@ -280,6 +291,10 @@ llvm::ArrayRef<Operator> sequenceModelOperators();
 llvm::ArrayRef<Operator> signalOperators();
 llvm::ArrayRef<Operator> randomOperators();
 llvm::ArrayRef<Operator> trainingOperators();
+llvm::ArrayRef<Operator> scatterOperators();
+llvm::ArrayRef<Operator> orderOperators();
+llvm::ArrayRef<Operator> samplingOperators();
+llvm::ArrayRef<Operator> resizeOperators();
 
 } // namespace aicc::onnx
 

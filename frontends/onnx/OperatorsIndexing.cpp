@@ -18,14 +18,6 @@ using llvm::StringRef;
 using llvm::Twine;
 namespace gr = aicc::graph;
 
-static bool requireIndices(Node &n, Value indices) {
-  return indices &&
-         n.require(isa<IntegerType>(elementOf(indices)) &&
-                       !elementOf(indices).isInteger(1),
-                   "the indices have element type " +
-                       n.print(elementOf(indices)) + ", expected an integer");
-}
-
 static void gather(Node &n) {
   Value x = n.operand(0), indices = n.operand(1);
   if (!x || !requireIndices(n, indices))

@@ -191,24 +191,6 @@ template <Kind kind> static void argument(Node &n) {
   n.set(0, y);
 }
 
-template <Kind kind> static void running(Node &n) {
-  Value x = n.operand(0);
-  auto axis = n.integersOf(1, "axis");
-  if (!x || !axis || !n.require(axis->size() == 1, "axis is not one number"))
-    return;
-  int64_t at = n.axis((*axis)[0], rankOf(x));
-  if (n.failed())
-    return;
-  auto flag = [&](const char *name) {
-    return n.integer(name, 0) ? n.b.getUnitAttr() : UnitAttr();
-  };
-  n.set(0, gr::CumulativeOp::create(
-               n.b, n.loc, x.getType(), x,
-               gr::ReduceKindAttr::get(n.b.getContext(), kind),
-               n.b.getI64IntegerAttr(at), flag("exclusive"), flag("reverse"))
-               .getResult());
-}
-
 //===----------------------------------------------------------------------===//
 // Softmax and its like
 //===----------------------------------------------------------------------===//
@@ -272,8 +254,6 @@ llvm::ArrayRef<Operator> aicc::onnx::reductionOperators() {
       {"", "ReduceLogSumExp", 1, reduceLogSumExp},
       {"", "ArgMax", 1, argument<Kind::maximum>},
       {"", "ArgMin", 1, argument<Kind::minimum>},
-      {"", "CumSum", 11, running<Kind::sum>},
-      {"", "CumProd", 26, running<Kind::product>},
       {"", "Softmax", 1, softmax<false>},
       {"", "LogSoftmax", 1, softmax<true>},
       {"", "Hardmax", 1, hardmax},

@@ -21,7 +21,9 @@ static llvm::ArrayRef<Operator> tableAt(unsigned i) {
       microsoftQuantizationOperators, microsoftBlockOperators,
       // Models of sequences and signals, learning
       sequenceModelOperators, signalOperators, randomOperators,
-      trainingOperators};
+      trainingOperators,
+      // Indices, order, interpolation
+      scatterOperators, orderOperators, samplingOperators, resizeOperators};
   return i < std::size(tables) ? tables[i]() : llvm::ArrayRef<Operator>();
 }
 

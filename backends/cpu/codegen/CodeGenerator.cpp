@@ -55,9 +55,10 @@ static AffineExpr emitKernel(exec::KernelOp kernel, OpBuilder &b,
   Emitter emitter(kernel, b, widthOf(record), host.pointers, host.symbols);
   Context context{
       emitter, record, Linear::of(host.workgroup), reductionsOf(kernel), {}};
-  bool done = context.reductions.empty()
-                  ? emitTransposed(context)
-                  : emitTile(context) || emitRows(context);
+  bool done =
+      emitScatter(context) ||
+      (context.reductions.empty() ? emitTransposed(context)
+                                  : emitTile(context) || emitRows(context));
   if (!done)
     emitPointwise(context);
   return context.grid;

@@ -32,6 +32,8 @@ bool emitTile(Context &context);
 /// Elementwise, with one operand that is contiguous along another dimension
 /// than the result; false if not of this form.
 bool emitTransposed(Context &context);
+/// Elements at computed positions; false if the kernel is no scatter.
+bool emitScatter(Context &context);
 /// Reductions along the lanes, row by row; false if not of this form.
 bool emitRows(Context &context);
 

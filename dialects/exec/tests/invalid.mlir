@@ -21,6 +21,40 @@ exec.kernel @k(%a: tensor<4xf32>) -> (tensor<4xi32>) {
 
 // -----
 
+exec.kernel @scatter(%a: tensor<5x4xf32>, %p: tensor<3xi64>, %u: tensor<3x4xf32>) -> (tensor<5x4xf32>) {
+  // expected-error @below {{has operands of ranks 2, 1 and 2 and axis 0, expected one rank above the axis}}
+  %0 = exec.scatter %a, %p, %u axis 0 : tensor<5x4xf32>, tensor<3xi64>, tensor<3x4xf32> {
+  ^bb0(%old: f32, %update: f32):
+    exec.combine %update : f32
+  }
+  exec.return %0 : tensor<5x4xf32>
+}
+
+// -----
+
+exec.kernel @types(%a: tensor<5xf32>, %p: tensor<3xi32>, %u: tensor<3xf32>) -> (tensor<5xf32>) {
+  // expected-error @below {{combines other types than 'f32', expected that one, and i64 positions}}
+  %0 = exec.scatter %a, %p, %u axis 0 : tensor<5xf32>, tensor<3xi32>, tensor<3xf32> {
+  ^bb0(%old: f32, %update: f32):
+    exec.combine %update : f32
+  }
+  exec.return %0 : tensor<5xf32>
+}
+
+// -----
+
+exec.kernel @nothing(%a: tensor<5xf32>, %p: tensor<3xi64>, %u: tensor<3xf32>) -> (tensor<5xf32>) {
+  // expected-error @below {{region doesn't give an element, expected 'f32'}}
+  %0 = exec.scatter %a, %p, %u axis 0 : tensor<5xf32>, tensor<3xi64>, tensor<3xf32> {
+  ^bb0(%old: f32, %update: f32):
+    %1 = arith.constant 0 : i1
+    exec.combine %1 : i1
+  }
+  exec.return %0 : tensor<5xf32>
+}
+
+// -----
+
 // expected-error @below {{finishes with 1 outputs, expected 2}}
 exec.program @program("x" = %x: tensor<4xf32>) -> ("a", "b") {
   exec.finish %x : tensor<4xf32>

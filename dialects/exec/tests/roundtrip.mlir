@@ -10,6 +10,16 @@ exec.kernel @square(%a: tensor<?x4xf32> as tensor<?x4xf32, #d>) -> (tensor<?x4xf
   exec.return %e : tensor<?x4xf32>
 }
 
+exec.kernel @scatter(%a: tensor<5x4xf32>, %p: tensor<3x4xi64>, %u: tensor<3x4xf32>) -> (tensor<5x4xf32>) {
+  // CHECK: exec.scatter %{{.*}}, %{{.*}}, %{{.*}} axis 0 : tensor<5x4xf32>, tensor<3x4xi64>, tensor<3x4xf32> {
+  %0 = exec.scatter %a, %p, %u axis 0 : tensor<5x4xf32>, tensor<3x4xi64>, tensor<3x4xf32> {
+  ^bb0(%old: f32, %update: f32):
+    // CHECK: exec.combine %{{.*}} : f32
+    exec.combine %update : f32
+  }
+  exec.return %0 : tensor<5x4xf32>
+}
+
 // CHECK: exec.program @program("x" = %arg0: tensor<?x4xf32, #{{.*}}>) -> ("y")
 exec.program @program("x" = %x: tensor<?x4xf32, #d>) -> ("y") {
   // CHECK: exec.constant dense<1.000000e+00> : tensor<4xf32>

@@ -258,3 +258,51 @@ func.func @loop(%a: tensor<4xf32>) {
   }
   return
 }
+
+// -----
+
+func.func @scatter(%a: tensor<5x4xf32>, %i: tensor<3x6xi64>, %u: tensor<3x6xf32>) {
+  // expected-error @+1 {{dimension 1 of the updates is 6, expected at most 4}}
+  %0 = graph.scatter %a, %i, %u axis 0 : tensor<5x4xf32>, tensor<3x6xi64>, tensor<3x6xf32>
+  return
+}
+
+// -----
+
+func.func @scatter_types(%a: tensor<5xf32>, %i: tensor<3xi64>, %u: tensor<3xf16>) {
+  // expected-error @+1 {{updates have element type 'f16', expected 'f32'}}
+  %0 = graph.scatter %a, %i, %u axis 0 : tensor<5xf32>, tensor<3xi64>, tensor<3xf16>
+  return
+}
+
+// -----
+
+func.func @merge(%k: tensor<5xf32>, %o: tensor<5xi32>) {
+  // expected-error @+1 {{order has element type 'i32', expected i64}}
+  %0 = graph.merge_runs %k, %o pass affine_map<() -> (0)> : tensor<5xf32>, tensor<5xi32>
+  return
+}
+
+// -----
+
+func.func @arg_window(%x: tensor<1x1x8xf32>) {
+  // expected-error @+1 {{result has element type 'i32', expected i64}}
+  %0 = graph.arg_reduce_window %x window [2] strides [2] low [0] dilations [1] : (tensor<1x1x8xf32>) -> tensor<1x1x4xi32>
+  return
+}
+
+// -----
+
+func.func @sample(%x: tensor<2x4x8x8xf32>, %p: tensor<3x6x2xf32>) {
+  // expected-error @+1 {{has coordinates for 3 batches, expected 2}}
+  %0 = graph.sample %x, %p linear zeros : (tensor<2x4x8x8xf32>, tensor<3x6x2xf32>) -> tensor<3x4x6xf32>
+  return
+}
+
+// -----
+
+func.func @resample(%x: tensor<8xf32>, %i: tensor<6x2xi64>, %w: tensor<6x3xf32>) {
+  // expected-error @+1 {{dimension 1 of the weights is 3, expected 2}}
+  %0 = graph.resample %x, %i, %w axis 0 : (tensor<8xf32>, tensor<6x2xi64>, tensor<6x3xf32>) -> tensor<6xf32>
+  return
+}

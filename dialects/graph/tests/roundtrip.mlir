@@ -83,6 +83,25 @@ func.func @reductions(%a: tensor<2x3x4xf32>, %b: tensor<2x4x5xf32>,
   return
 }
 
+// CHECK-LABEL: func.func @indexing
+func.func @indexing(%a: tensor<2x5x4xf32>, %i: tensor<2x3x4xi32>, %u: tensor<2x3x4xf32>,
+                    %o: tensor<2x5x4xi64>, %x: tensor<1x4x8x8xf32>, %p: tensor<3x6x2xf32>,
+                    %b: tensor<3xi64>, %n: tensor<6x2xi64>, %w: tensor<6x2xf32>) {
+  // CHECK: graph.scatter %{{.*}}, %{{.*}}, %{{.*}} axis 1 : tensor<2x5x4xf32>, tensor<2x3x4xi32>, tensor<2x3x4xf32>
+  %0 = graph.scatter %a, %i, %u axis 1 : tensor<2x5x4xf32>, tensor<2x3x4xi32>, tensor<2x3x4xf32>
+  // CHECK: graph.scatter %{{.*}} axis 1 kind maximum
+  %1 = graph.scatter %a, %i, %u axis 1 kind maximum : tensor<2x5x4xf32>, tensor<2x3x4xi32>, tensor<2x3x4xf32>
+  // CHECK: graph.merge_runs %{{.*}}, %{{.*}} pass #{{.*}} {descending} : tensor<2x5x4xf32>, tensor<2x5x4xi64>
+  %2 = graph.merge_runs %a, %o pass affine_map<()[s0, s1] -> (s1)> {descending} : tensor<2x5x4xf32>, tensor<2x5x4xi64>
+  // CHECK: graph.arg_reduce_window %{{.*}} window [3, 3] strides [2, 2] low [1, 1] dilations [1, 1]
+  %3 = graph.arg_reduce_window %x window [3, 3] strides [2, 2] low [1, 1] dilations [1, 1] : (tensor<1x4x8x8xf32>) -> tensor<1x4x4x4xi64>
+  // CHECK: graph.sample %{{.*}}, %{{.*}} batches %{{.*}} linear zeros
+  %4 = graph.sample %x, %p batches %b linear zeros : (tensor<1x4x8x8xf32>, tensor<3x6x2xf32>, tensor<3xi64>) -> tensor<3x4x6xf32>
+  // CHECK: graph.resample %{{.*}}, %{{.*}}, %{{.*}} axis 1
+  %5 = graph.resample %a, %n, %w axis 1 : (tensor<2x5x4xf32>, tensor<6x2xi64>, tensor<6x2xf32>) -> tensor<2x6x4xf32>
+  return
+}
+
 // CHECK-LABEL: func.func @loop
 func.func @loop(%h: tensor<4xf32>, %y: tensor<?x4xf32, affine_map<()[s0, s1] -> (s1, 4)>>)
     -> tensor<?x4xf32, affine_map<()[s0, s1] -> (s1, 4)>> {
