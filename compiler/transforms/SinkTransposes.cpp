@@ -31,10 +31,27 @@ using llvm::SmallVector;
 namespace {
 using Permutation = SmallVector<int64_t>;
 
-/// The transpose that defines the value, unless it is of a constant.
+/// Whether elements keep their order: only unit dimensions move.
+bool keepsOrder(ArrayRef<AffineExpr> dims, ArrayRef<int64_t> permutation) {
+  int64_t last = -1;
+  for (int64_t from : permutation) {
+    if (isConstant(dims[from], 1))
+      continue;
+    if (from < last)
+      return false;
+    last = from;
+  }
+  return true;
+}
+
+/// The transpose that defines the value, unless it is of a constant or soon a
+/// reshape.
 TransposeOp transposeOf(Value value) {
   auto op = value.getDefiningOp<TransposeOp>();
-  return op && !isConstantDerived(op.getOperand()) ? op : TransposeOp();
+  return op && !isConstantDerived(op.getOperand()) &&
+                 !keepsOrder(dimsOf(op.getOperand()), op.getPermutation())
+             ? op
+             : TransposeOp();
 }
 
 /// transpose(value, permutation) with the type of the result it replaces.
@@ -48,19 +65,6 @@ AffineMap permuteMap(AffineMap map, ArrayRef<int64_t> permutation) {
   SmallVector<AffineExpr> exprs =
       permute<AffineExpr>(map.getResults(), permutation);
   return makeMap(exprs, map.getContext());
-}
-
-/// Whether elements keep their order: only unit dimensions move.
-bool keepsOrder(ArrayRef<AffineExpr> dims, ArrayRef<int64_t> permutation) {
-  int64_t last = -1;
-  for (int64_t from : permutation) {
-    if (isConstant(dims[from], 1))
-      continue;
-    if (from < last)
-      return false;
-    last = from;
-  }
-  return true;
 }
 
 /// broadcast(transpose(source, order), dimensions) is the transpose of the

@@ -136,6 +136,9 @@ static void squeeze(Node &n) {
   for (auto [i, dim] : llvm::enumerate(dimsOf(x))) {
     bool gone =
         any ? gr::isConstant(dim, 1) : llvm::is_contained(axes, int64_t(i));
+    // Whether an open size is one decides about the rank, so it may not be.
+    if (any && !gr::constantOf(dim))
+      n.importer.assumeAtMost(n.number(2), dim);
     if (!gone)
       dims.push_back(dim);
     else

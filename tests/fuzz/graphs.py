@@ -19,6 +19,7 @@ LARGEST = 1e4
 FLOATS = ("float32", "float64", "float16")
 INTEGERS = ("int64", "int32", "int8", "uint8", "int16", "uint16", "uint32", "uint64")
 OPSETS = range(13, 24)
+OLD_OPSETS = range(7, 13)
 # What other runtimes may not know yet; onnx.reference does.
 NEW_OPSETS = range(24, 29)
 SPECIAL = [numpy.nan, numpy.inf, -numpy.inf, -0.0, 0.0, 1e-40, 6e4, -6e4]
@@ -40,7 +41,7 @@ class Graph:
 
     def __init__(self, rng):
         self.rng = rng
-        self.opset = int(rng.choice(OPSETS if rng.random() < 0.85 else NEW_OPSETS))
+        self.opset = int(rng.choice((OPSETS, OLD_OPSETS, NEW_OPSETS)[rng.choice(3, p=[0.75, 0.1, 0.15])]))
         # Whether there are infinities, NaN, denormals.
         self.special = rng.random() < 0.1
         # Whether dimensions are large enough for vectors, tiles and their rests.
@@ -204,8 +205,8 @@ def generate(seed):
     for k in range(graph.integer(1, 3)):
         dtype = graph.main if k == 0 or graph.chance(0.7) else str(rng.choice([*FLOATS, *INTEGERS, "bool"]))
         graph.add(graph.array(shape if graph.chance(0.6) else graph.shape(), dtype), constant=False)
-    wanted = graph.integer(1, 10)
-    for _ in range(200):
+    wanted = graph.integer(1, 10) if graph.chance(0.9) else 30
+    for _ in range(20 * wanted):
         if len(graph.nodes) >= wanted:
             break
         before = len(graph.values), len(graph.inputs), len(graph.initializers)

@@ -143,6 +143,9 @@ def where(g):
 def clip(g):
     x = g.pick(NUMBERS)
     dtype = g.values[x].dtype
+    if g.opset < 11:
+        g.node("Clip", [x], min=g.choice([None, 0.0, 0.5]), max=g.choice([None, 1.0, 2.5]))
+        return
     bounds = [g.add(g.array([], dtype, low, high)) if g.chance(0.8) else "" for low, high in ((0, 1), (2, 3))]
     g.node("Clip", [x, *bounds] if bounds[1] else [x, bounds[0]] if bounds[0] else [x])
 
@@ -181,10 +184,10 @@ def reduction(g):
     x = g.pick(REDUCTIONS[op], where=lambda array: array.size > 0)
     rank = g.values[x].ndim
     axes = sorted(g.rng.permutation(rank)[:g.integer(0, rank)].tolist())
-    axes = [axis - rank if g.chance(0.3) else axis for axis in axes]
+    axes = [axis - rank if g.chance(0.3) and g.opset >= 11 else axis for axis in axes]
     attributes = {"keepdims": g.integer(0, 1)}
     inputs = [x]
-    if g.opset >= 18 or op == "ReduceSum":
+    if g.opset >= 18 or op == "ReduceSum" and g.opset >= 13:
         if axes:
             inputs.append(g.list(axes))
         elif g.chance(0.3):
@@ -263,14 +266,21 @@ operator(reshape)
 def squeeze(g):
     x = g.pick(ANY, where=lambda array: 1 in array.shape)
     ones = [k for k, size in enumerate(g.values[x].shape) if size == 1]
-    g.node("Squeeze", [x, g.list([g.choice(ones)])] if g.chance(0.7) else [x])
+    axes = [g.choice(ones)] if g.chance(0.7) else None
+    if g.opset < 13 or axes is None:
+        g.node("Squeeze", [x], axes=axes)
+    else:
+        g.node("Squeeze", [x, g.list(axes)])
 
 
 @operator
 def unsqueeze(g):
     x = g.pick(ANY, where=lambda array: array.ndim < 5)
     rank = g.values[x].ndim + 1
-    g.node("Unsqueeze", [x, g.list([g.integer(-rank, rank - 1)])])
+    if g.opset < 13:
+        g.node("Unsqueeze", [x], axes=[g.integer(0, rank - 1)])
+    else:
+        g.node("Unsqueeze", [x, g.list([g.integer(-rank, rank - 1)])])
 
 
 @operator
@@ -308,6 +318,11 @@ def slicing(g):
         ends.append(numpy.iinfo("int64").max if step > 0 and g.chance(0.2) else
                     numpy.iinfo("int64").min if step < 0 and g.chance(0.2) else end)
         steps.append(step)
+    if g.opset < 10:
+        if min(steps) < 1 or max(steps) > 1:
+            raise Reject
+        g.node("Slice", [x], starts=starts, ends=ends, axes=axes)
+        return
     axes = [axis - len(shape) if g.chance(0.2) else axis for axis in axes]
     g.node("Slice", [x, *(g.list(values) for values in (starts, ends, axes, steps))])
 
@@ -334,7 +349,11 @@ def split(g):
     value = g.values[x]
     axis = g.choice([k for k, size in enumerate(value.shape) if size > 1])
     first = g.integer(1, value.shape[axis] - 1)
-    g.node("Split", [x, g.list([first, value.shape[axis] - first])], outputs=2, axis=axis)
+    parts = [first, value.shape[axis] - first]
+    if g.opset < 13:
+        g.node("Split", [x], outputs=2, axis=axis, split=parts)
+    else:
+        g.node("Split", [x, g.list(parts)], outputs=2, axis=axis)
 
 
 @operator
@@ -393,6 +412,9 @@ def pad(g):
     most = [min(3, size - 1 if mode == "reflect" else 3) for size in value.shape]
     low = [-1 if mode == "constant" and g.chance(0.1) and size > 2 else 0 for size in value.shape]
     pads = [g.integer(low[k % value.ndim], most[k % value.ndim]) for k in range(2 * value.ndim)]
+    if g.opset < 11:
+        g.node("Pad", [x], mode=mode, pads=pads, value=g.choice([None, 1.5]))
+        return
     inputs = [x, g.list(pads)]
     if mode == "constant" and g.chance(0.6):
         inputs.append(g.add(g.array([], value.dtype)))
@@ -589,7 +611,9 @@ def batch_normalization(g):
 @operator
 def lp_normalization(g):
     x = g.pick(("float32",), least_rank=1, where=lambda array: array.size > 0 and numpy.abs(array).min() > 1e-2)
-    g.node("LpNormalization", [x], axis=g.integer(0, g.values[x].ndim - 1), p=g.integer(1, 2))
+    # The reference forgets the absolute value where p is 1.
+    p = 1 if g.values[x].min() > 0 and g.chance(0.5) else 2
+    g.node("LpNormalization", [x], axis=g.integer(0, g.values[x].ndim - 1), p=p)
 
 
 @operator

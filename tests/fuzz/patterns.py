@@ -189,3 +189,44 @@ def shape_arithmetic(g):
     if g.values[size].size != 1:
         raise Reject
     apply(g, "Reshape", x, target)
+
+
+@operator
+def narrow(g):
+    """One operator in bfloat16."""
+    x = g.pick(("float32",))
+    bfloat16, float32 = 16, 1
+    y = apply(g, "Cast", x, to=bfloat16)
+    if g.chance(0.5):
+        y = apply(g, g.choice(["Relu", "Abs", "Neg", "Sqrt", "Identity", "Transpose"]), y)
+    else:
+        other = g.add(g.array(g.values[x].shape[g.integer(0, g.values[x].ndim):], "float32"))
+        y = apply(g, g.choice(["Add", "Sub", "Mul", "Max"]), y, apply(g, "Cast", other, to=bfloat16))
+    apply(g, "Cast", y, to=float32)
+
+
+@operator
+def quantize_narrow(g):
+    """There and back through a type of few bits, by one scale, one each or one for a block."""
+    import ml_dtypes
+
+    x = g.pick(("float32",), least_rank=1, where=lambda array: array.size > 0 and numpy.isfinite(array).all())
+    value = g.values[x]
+    if g.opset < 21:
+        raise Reject
+    kind = g.choice(["int16", "uint16", "int4", "uint4", "float8_e4m3fn", "float8_e5m2"])
+    dtype = numpy.dtype(kind if kind in ("int16", "uint16") else getattr(ml_dtypes, kind))
+    form, axis, attributes = g.choice(["one", "each", "block"]), g.integer(0, value.ndim - 1), {}
+    shape = []
+    if form == "each":
+        shape, attributes = [value.shape[axis]], {"axis": axis}
+    elif form == "block":
+        blocks = [d for d in range(1, value.shape[axis] + 1) if value.shape[axis] % d == 0]
+        block = g.choice(blocks)
+        shape = [size // block if k == axis else size for k, size in enumerate(value.shape)]
+        attributes = {"axis": axis, "block_size": block}
+    scale = g.add(g.array(shape, "float32", 0.1, 0.6), constant=True)
+    zero = numpy.zeros(shape, dtype) if kind.startswith("float") else g.array(shape, "int32", 0, 3).astype(dtype)
+    zero = g.add(zero, constant=True)
+    q = apply(g, "QuantizeLinear", x, scale, zero, **attributes)
+    apply(g, "DequantizeLinear", q, scale, zero, **attributes)

@@ -63,3 +63,16 @@ func.func @broadcasts(%x: tensor<7x5x3x1xf32>) -> tensor<7x5x3x5xf32> {
   %r = graph.multiply %a, %b : tensor<7x5x3x5xf32>
   return %r : tensor<7x5x3x5xf32>
 }
+
+// CHECK-LABEL: func.func @unit
+func.func @unit(%x: tensor<1x6x3xf32>, %y: tensor<1x6x3xf32>) -> tensor<3x6x6x3xf32> {
+  // Moving y's unit dimension is no transpose that could travel back.
+  // CHECK: graph.subtract
+  // CHECK-NEXT: graph.transpose
+  // CHECK-NEXT: return
+  %t = graph.transpose %x [2, 1, 0] : (tensor<1x6x3xf32>) -> tensor<3x6x1xf32>
+  %a = graph.broadcast %y [1, 2, 3] : (tensor<1x6x3xf32>) -> tensor<3x6x6x3xf32>
+  %b = graph.broadcast %t [0, 1, 2] : (tensor<3x6x1xf32>) -> tensor<3x6x6x3xf32>
+  %r = graph.subtract %a, %b : tensor<3x6x6x3xf32>
+  return %r : tensor<3x6x6x3xf32>
+}
