@@ -196,7 +196,8 @@ def onnx_model(nodes, given, outputs, opset, initializers=None, ports=None):
 
 def generate(seed):
     """The case of a seed: a list of integers."""
-    import patterns  # noqa: F401  Adds its own to the table.
+    import more_operators  # noqa: F401  Adds its own to the table.
+    import patterns  # noqa: F401
     from operators import OPERATORS
 
     rng = numpy.random.default_rng(seed)
