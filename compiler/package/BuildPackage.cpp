@@ -15,6 +15,7 @@
 #include "llvm/ADT/DenseMap.h"
 
 #include <deque>
+#include <set>
 
 using namespace mlir;
 using namespace aicc;
@@ -117,6 +118,7 @@ public:
       for (auto name : names.getAsRange<StringAttr>())
         package.symbols.push_back(name.getValue().str());
     symbolCount = package.symbols.size();
+    numberReads(first);
     if (!signature(programOf(first)))
       return false;
     for (const VariantInput &variant : variants)
@@ -138,6 +140,32 @@ private:
     return *module.getOps<exec::ProgramOp>().begin();
   }
 
+  /// Symbols that the program reads or counts, behind the named ones and the
+  /// same for all variants; a loop's own come behind them.
+  void numberReads(ModuleOp module) {
+    std::set<int64_t> bound;
+    module.walk([&](mlir::Operation *op) {
+      if (auto read = dyn_cast<exec::ReadOp>(op))
+        bound.insert(read.getSymbol());
+      if (auto loop = dyn_cast<exec::LoopOp>(op); loop && loop.getTrips())
+        bound.insert(*loop.getTrips());
+    });
+    MLIRContext *context = module.getContext();
+    for (int64_t symbol : bound)
+      packageSymbols[getAffineSymbolExpr(symbol, context)] =
+          getAffineSymbolExpr(symbolCount++, context);
+    firstLoop = symbolCount;
+  }
+
+  AffineExpr renamed(AffineExpr expr) { return expr.replace(packageSymbols); }
+  SmallVector<AffineExpr> renamed(ArrayRef<AffineExpr> exprs) {
+    return llvm::map_to_vector(exprs, [&](AffineExpr e) { return renamed(e); });
+  }
+  uint32_t numberOf(int64_t symbol, MLIRContext *context) {
+    return cast<AffineSymbolExpr>(renamed(getAffineSymbolExpr(symbol, context)))
+        .getPosition();
+  }
+
   bool signature(exec::ProgramOp program) {
     ExprList exprs(package.exprs, symbolCount);
     auto port = [&](std::vector<std::unique_ptr<PortT>> &ports, Attribute name,
@@ -146,7 +174,7 @@ private:
       auto &entry = ports.emplace_back(std::make_unique<PortT>());
       entry->name = cast<StringAttr>(name).getValue().str();
       entry->type = typeOf(type.getElementType());
-      entry->dims = exprs.add(graph::dimsOf(type));
+      entry->dims = exprs.add(renamed(graph::dimsOf(type)));
       return entry->type != ElementType::invalid ||
              fail("tensor " + entry->name +
                   " has an element type that a "
@@ -167,7 +195,7 @@ private:
     if (auto limits =
             program->getParentOp()->getAttrOfType<ArrayAttr>("graph.limits"))
       for (auto limit : limits.getAsRange<AffineMapAttr>()) {
-        auto sides = exprs.add(llvm::to_vector(limit.getValue().getResults()));
+        auto sides = exprs.add(renamed(limit.getValue().getResults()));
         package.limits.push_back(Limit(sides[0], sides[1]));
       }
     return true;
@@ -283,10 +311,10 @@ private:
       if (entry->type == ElementType::invalid)
         return fail("tensor " + buffer.name +
                     " has an element type that a package can't hold");
-      entry->dims = exprs->add(graph::dimsOf(buffer.type));
-      entry->bytes = exprs->add(graph::simplify(
+      entry->dims = exprs->add(renamed(graph::dimsOf(buffer.type)));
+      entry->bytes = exprs->add(renamed(graph::simplify(
           graph::numElements(buffer.type) *
-          int64_t(scheduling::elementBytes(buffer.type.getElementType()))));
+          int64_t(scheduling::elementBytes(buffer.type.getElementType())))));
       entry->alias = buffer.alias + 1;
       entry->first = buffer.first;
       entry->last = buffer.last;
@@ -323,24 +351,43 @@ private:
         entry->count = exprs->add(renamed(loop.getCount().getResult(0)));
         // Every loop of a package has a symbol of its own; in the IR, loops
         // beside each other may share one, so that their kernels are equal.
-        unsigned number = package.symbols.size() + loops++;
+        unsigned number = firstLoop + loops++;
         symbolCount = std::max(symbolCount, number + 1);
         entry->symbol = number;
         MLIRContext *context = loop.getContext();
         AffineExpr inIr = getAffineSymbolExpr(loop.getSymbol(), context);
-        AffineExpr outer = loopSymbols.lookup(inIr);
-        loopSymbols[inIr] = getAffineSymbolExpr(number, context);
+        if (loop.getConditional())
+          entry->condition = bufferOf[loop.getBody().getArgument(0)] + 1;
+        if (loop.getTrips())
+          entry->trips = numberOf(*loop.getTrips(), context) + 1;
+        AffineExpr outer = packageSymbols.lookup(inIr);
+        packageSymbols[inIr] = getAffineSymbolExpr(number, context);
         instructions(loop.getBody().front(), false, entry->body);
         if (outer)
-          loopSymbols[inIr] = outer;
+          packageSymbols[inIr] = outer;
         else
-          loopSymbols.erase(inIr);
+          packageSymbols.erase(inIr);
+        out.push_back(std::move(entry));
+      } else if (auto branch = dyn_cast<exec::IfOp>(op)) {
+        auto entry = std::make_unique<InstructionT>();
+        entry->op = package::Operation::branch;
+        entry->buffers = {bufferOf[branch.getCondition()]};
+        instructions(branch.getBody().front(), false, entry->body);
+        instructions(branch.getOtherwise().front(), false, entry->otherwise);
+        out.push_back(std::move(entry));
+      } else if (auto read = dyn_cast<exec::ReadOp>(op)) {
+        auto entry = std::make_unique<InstructionT>();
+        entry->op = package::Operation::read;
+        entry->buffers = {bufferOf[read.getOperand()]};
+        entry->element = read.getElement();
+        entry->symbol = numberOf(read.getSymbol(), read.getContext());
+        entry->minimum = static_cast<int64_t>(read.getMinimum());
+        for (auto source : read.getSources().getAsRange<StringAttr>())
+          entry->sources.push_back(source.getValue().str());
         out.push_back(std::move(entry));
       }
     }
   }
-
-  AffineExpr renamed(AffineExpr expr) { return expr.replace(loopSymbols); }
 
   std::unique_ptr<InstructionT> launchInstruction(exec::LaunchOp launch) {
     auto entry = std::make_unique<InstructionT>();
@@ -370,7 +417,9 @@ private:
   // Of the variant at hand.
   ExprList *exprs = nullptr;
   unsigned loops = 0;
-  llvm::DenseMap<AffineExpr, AffineExpr> loopSymbols;
+  unsigned firstLoop = 0;
+  /// From the IR's symbols to the package's, where they differ.
+  llvm::DenseMap<AffineExpr, AffineExpr> packageSymbols;
   ArrayRef<target::KernelCode> codes;
   llvm::StringMap<unsigned> kernelIndex;
   SmallVector<exec::KernelOp> kernelOps;

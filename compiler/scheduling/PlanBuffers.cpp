@@ -102,6 +102,13 @@ private:
   /// through one, but for values that pass unchanged.
   void insertCopies(Block &block) {
     for (Operation &op : llvm::make_early_inc_range(block)) {
+      if (auto branch = dyn_cast<exec::IfOp>(op)) {
+        for (Region &region : op.getRegions()) {
+          insertCopies(region.front());
+          copyYields(branch, region.front());
+        }
+        continue;
+      }
       auto loop = dyn_cast<exec::LoopOp>(op);
       if (!loop)
         continue;
@@ -123,6 +130,19 @@ private:
     }
   }
 
+  /// A region writes what it yields to the memory of the results: a launch
+  /// directly, where nothing stands against it, else through a copy.
+  void copyYields(exec::IfOp branch, Block &inner) {
+    llvm::DenseSet<Value> direct;
+    for (OpOperand &operand : inner.getTerminator()->getOpOperands()) {
+      auto launch = operand.get().getDefiningOp<exec::LaunchOp>();
+      bool plain = cast<ShapedType>(operand.get().getType()).hasStaticShape();
+      if (!launch || launch->getBlock() != &inner || launch.getPrepare() ||
+          !plain || !direct.insert(operand.get()).second)
+        operand.set(copyBefore(inner.getTerminator(), operand.get()));
+    }
+  }
+
   //===--------------------------------------------------------------------===//
   // Positions
   //===--------------------------------------------------------------------===//
@@ -130,7 +150,7 @@ private:
   static bool isInstruction(Operation *op) {
     if (auto launch = dyn_cast<exec::LaunchOp>(op))
       return !launch.getPrepare();
-    return isa<exec::CopyOp, exec::LoopOp>(op);
+    return isa<exec::CopyOp, exec::LoopOp, exec::IfOp, exec::ReadOp>(op);
   }
 
   void number(Block &block) {
@@ -138,10 +158,11 @@ private:
       if (!isInstruction(&op))
         continue;
       position[&op] = next++;
-      if (auto loop = dyn_cast<exec::LoopOp>(op)) {
-        number(loop.getBody().front());
-        end[&op] = next - 1;
-      }
+      if (!op.getNumRegions())
+        continue;
+      for (Region &region : op.getRegions())
+        number(region.front());
+      end[&op] = next - 1;
     }
   }
 
@@ -149,6 +170,14 @@ private:
     for (Operation &op : block) {
       if (auto view = dyn_cast<exec::ViewOp>(op))
         share(view.getResult(), view.getOperand());
+      if (isa<exec::IfOp>(op))
+        for (Region &region : op.getRegions()) {
+          for (auto [value, result] :
+               llvm::zip(region.front().getTerminator()->getOperands(),
+                         op.getResults()))
+            share(value, result);
+          group(region.front());
+        }
       auto loop = dyn_cast<exec::LoopOp>(op);
       if (!loop)
         continue;
@@ -219,14 +248,15 @@ private:
     for (Operation &op : block) {
       for (Value result : op.getResults())
         f(result);
-      if (auto loop = dyn_cast<exec::LoopOp>(op))
-        eachValue(loop.getBody().front(), f);
+      for (Region &region : op.getRegions())
+        eachValue(region.front(), f);
     }
   }
 
   llvm::DenseMap<Value, Life> lives() {
     llvm::DenseMap<Value, Life> result;
-    eachValue(body, [&](Value value) { addLife(value, result[rootOf(value)]); });
+    eachValue(body,
+              [&](Value value) { addLife(value, result[rootOf(value)]); });
     return result;
   }
 
@@ -235,8 +265,8 @@ private:
     // Lives grow as groups merge, but only to the past of the launch at hand.
     llvm::DenseMap<Value, Life> life = lives();
     for (Operation &op : block) {
-      if (auto loop = dyn_cast<exec::LoopOp>(op))
-        inPlace(loop.getBody().front());
+      for (Region &region : op.getRegions())
+        inPlace(region.front());
       auto launch = dyn_cast<exec::LaunchOp>(op);
       if (!launch || launch.getPrepare() || launch.getNumResults() != 1)
         continue;
@@ -247,12 +277,11 @@ private:
       ArrayRef<int64_t> candidates = *kernel.getInPlace();
       for (int64_t i : candidates) {
         Value root = rootOf(launch.getOperand(i));
-        bool home = root.getParentBlock() == &block &&
-                    (!isa<BlockArgument>(root));
+        bool home =
+            root.getParentBlock() == &block && (!isa<BlockArgument>(root));
         // Twice in the argument list: written under the other reader's eyes.
-        unsigned uses = llvm::count_if(launch.getOperands(), [&](Value v) {
-          return rootOf(v) == root;
-        });
+        unsigned uses = llvm::count_if(
+            launch.getOperands(), [&](Value v) { return rootOf(v) == root; });
         if (!home || storageOf(root) != Storage::temporary || uses != 1 ||
             root == result || life[root].last != position.lookup(launch))
           continue;
@@ -274,8 +303,8 @@ private:
     Location loc = value.getLoc();
     if (auto result = dyn_cast<OpResult>(value))
       if (auto fused = dyn_cast<FusedLoc>(loc);
-          fused && fused.getLocations().size() ==
-                       result.getOwner()->getNumResults())
+          fused &&
+          fused.getLocations().size() == result.getOwner()->getNumResults())
         loc = fused.getLocations()[result.getResultNumber()];
     if (auto fused = dyn_cast<FusedLoc>(loc))
       loc = fused.getLocations().front();

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/transforms/Clusters.h"
+#include "dialects/graph/Control.h"
 #include "dialects/graph/Dims.h"
 
 #include "mlir/IR/Matchers.h"
@@ -36,7 +37,7 @@ static std::optional<ClusterKind> kindOf(Operation *op) {
     return ClusterKind::heavy;
   if (isa<ScatterOp>(op))
     return ClusterKind::alone;
-  if (isa<graph::ConstantOp, ReshapeOp, LoopOp>(op) ||
+  if (isa<graph::ConstantOp, ReshapeOp, LoopOp, IfOp, ReadOp>(op) ||
       op->hasTrait<OpTrait::IsTerminator>())
     return std::nullopt;
   return ClusterKind::gather;
@@ -50,7 +51,8 @@ bool Clusters::isInlined(Value value, Operation *user) {
   if (isa<BroadcastOp, IotaOp>(op))
     return true;
   if (auto constant = dyn_cast<graph::ConstantOp>(op))
-    return *kind != ClusterKind::heavy && isa<SplatElementsAttr>(constant.getValue());
+    return *kind != ClusterKind::heavy &&
+           isa<SplatElementsAttr>(constant.getValue());
   return false;
 }
 
@@ -82,8 +84,29 @@ Clusters::Clusters(Block &block) : block(block) {
   unsigned next = 0;
   for (Operation &op : block)
     position[&op] = next++;
+  findBinders();
   for (Operation &op : block)
     place(&op);
+}
+
+void Clusters::findBinders() {
+  llvm::DenseMap<int64_t, SmallVector<Operation *, 2>> of;
+  for (Operation &op : block)
+    for (int64_t symbol : boundSymbols(&op))
+      of[symbol].push_back(&op);
+  if (of.empty())
+    return;
+  for (Operation &op : block) {
+    llvm::SmallSetVector<int64_t, 8> bound = boundSymbols(&op);
+    for (int64_t symbol : usedSymbols(&op))
+      if (auto it = of.find(symbol); it != of.end() && !bound.contains(symbol))
+        binders[&op].append(it->second);
+  }
+}
+
+ArrayRef<Operation *> Clusters::bindersOf(Operation *op) const {
+  auto it = binders.find(op);
+  return it == binders.end() ? ArrayRef<Operation *>() : it->second;
 }
 
 int Clusters::clusterOf(Value value) const {
@@ -109,22 +132,32 @@ bool Clusters::usedOutside(Value value, unsigned cluster,
 
 /// Whether computing the value needs a result of the cluster.
 bool Clusters::dependsOn(Value value, unsigned cluster) const {
+  return dependsOn(value.getDefiningOp(), cluster);
+}
+
+/// The same for what binds the symbols that the operator uses.
+bool Clusters::symbolsDependOn(Operation *op, unsigned cluster) const {
+  return llvm::any_of(bindersOf(op), [&](Operation *binder) {
+    return dependsOn(binder, cluster);
+  });
+}
+
+bool Clusters::dependsOn(Operation *from, unsigned cluster) const {
   const Cluster &target = clusters[cluster];
   llvm::SetVector<Operation *> work;
-  auto add = [&](Value v) {
-    Operation *op = v.getDefiningOp();
+  auto add = [&](Operation *op) {
     // Operators of enclosing blocks came before everything here.
     while (op && op->getBlock() != &block)
       op = op->getParentOp();
     if (!op || !position.contains(op))
       return;
     auto it = owner.find(op);
-    unsigned last = it == owner.end() ? position.lookup(op)
-                                      : clusters[it->second].last;
+    unsigned last =
+        it == owner.end() ? position.lookup(op) : clusters[it->second].last;
     if (last >= target.first)
       work.insert(op);
   };
-  add(value);
+  add(from);
   for (unsigned i = 0; i < work.size(); ++i) {
     auto it = owner.find(work[i]);
     if (it != owner.end() && it->second == cluster)
@@ -132,8 +165,10 @@ bool Clusters::dependsOn(Value value, unsigned cluster) const {
     auto visit = [&](Operation *op) {
       op->walk([&](Operation *inner) {
         for (Value operand : inner->getOperands())
-          add(operand);
+          add(operand.getDefiningOp());
       });
+      for (Operation *binder : bindersOf(op))
+        add(binder);
     };
     if (it == owner.end())
       visit(work[i]);
@@ -185,6 +220,8 @@ bool Clusters::join(Operation *op, unsigned cluster) {
     if (dependsOn(base.value, cluster))
       return false;
   }
+  if (symbolsDependOn(op, cluster))
+    return false;
   owner[op] = cluster;
   clusters[cluster].ops.push_back(op);
   clusters[cluster].last = position.lookup(op);
@@ -209,10 +246,12 @@ void Clusters::absorbProducers(unsigned into, Operation *op) {
     // Nothing but `op` waits for the producer, so only the other direction
     // could close a cycle.
     bool cycle = false;
-    for (Operation *member : source.ops)
+    for (Operation *member : source.ops) {
+      cycle |= symbolsDependOn(member, into);
       for (const Base &needed : basesOf(member))
-        cycle |= clusterOf(needed.value) != from &&
-                 dependsOn(needed.value, into);
+        cycle |=
+            clusterOf(needed.value) != from && dependsOn(needed.value, into);
+    }
     if (!cycle)
       merge(from, into);
   }
@@ -256,7 +295,8 @@ void Clusters::place(Operation *op) {
       bool keeps = isa<SoftmaxOp, NormalizeOp>(op);
       bool fits = target.kind == ClusterKind::elementwise &&
                   target.ops.size() < maxOps &&
-                  sameShape(target.shape, op->getOperand(0).getType());
+                  sameShape(target.shape, op->getOperand(0).getType()) &&
+                  !symbolsDependOn(op, producer);
       for (Operation *member : target.ops)
         for (Value result : member->getResults())
           fits &= keeps || !usedOutside(result, producer, op);
@@ -282,8 +322,7 @@ SmallVector<Value> Clusters::resultsOf(const Cluster &cluster) const {
   unsigned index = owner.lookup(cluster.ops.front());
   for (Operation *op : cluster.ops)
     for (Value result : op->getResults())
-      if (isa<BroadcastOp, IotaOp>(op) ||
-          usedOutside(result, index, nullptr))
+      if (isa<BroadcastOp, IotaOp>(op) || usedOutside(result, index, nullptr))
         results.push_back(result);
   return results;
 }
@@ -311,17 +350,20 @@ std::vector<Clusters::Item> Clusters::ordered() const {
   std::vector<unsigned> waiting(items.size(), 0);
   for (unsigned i = 0; i < items.size(); ++i) {
     llvm::SetVector<unsigned> needs;
-    auto need = [&](Value value) {
-      Operation *op = value.getDefiningOp();
+    auto needOp = [&](Operation *op) {
       auto it = op ? itemOf.find(op) : itemOf.end();
       if (it != itemOf.end() && it->second != i)
         needs.insert(it->second);
     };
+    auto need = [&](Value value) { needOp(value.getDefiningOp()); };
     if (items[i].cluster) {
-      for (Operation *op : items[i].cluster->ops)
+      for (Operation *op : items[i].cluster->ops) {
         for (const Base &base : basesOf(op))
           need(base.value);
+        llvm::for_each(bindersOf(op), needOp);
+      }
     } else {
+      llvm::for_each(bindersOf(items[i].op), needOp);
       // A loop also needs what its body reads from outside, through copied
       // broadcasts too.
       items[i].op->walk([&](Operation *inner) {

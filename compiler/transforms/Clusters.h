@@ -15,7 +15,9 @@
 //   - elementwise producers with one user join elementwise users, operators on
 //     rows, and data movement that reads each element at most once.
 // Broadcasts, iotas and constants that are one number are copied into every
-// kernel that reads them. Reshapes are views and stand between kernels.
+// kernel that reads them. Reshapes are views and stand between kernels. What
+// uses a symbol that a read or a loop binds waits for it; the block must be in
+// such an order (graph::orderBySymbols).
 //
 //===----------------------------------------------------------------------===//
 
@@ -69,6 +71,10 @@ private:
   bool join(mlir::Operation *op, unsigned cluster);
   void absorbProducers(unsigned into, mlir::Operation *op);
   bool dependsOn(mlir::Value value, unsigned cluster) const;
+  bool dependsOn(mlir::Operation *from, unsigned cluster) const;
+  bool symbolsDependOn(mlir::Operation *op, unsigned cluster) const;
+  void findBinders();
+  llvm::ArrayRef<mlir::Operation *> bindersOf(mlir::Operation *op) const;
   void merge(unsigned from, unsigned into);
   int clusterOf(mlir::Value value) const;
   bool usedOutside(mlir::Value value, unsigned cluster,
@@ -78,6 +84,9 @@ private:
   mlir::Block &block;
   llvm::DenseMap<mlir::Operation *, unsigned> position;
   llvm::DenseMap<mlir::Operation *, unsigned> owner;
+  /// What binds symbols of the block that an operator uses.
+  llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Operation *, 2>>
+      binders;
   std::vector<Cluster> clusters; // those without operators were merged away
 };
 

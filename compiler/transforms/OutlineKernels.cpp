@@ -17,6 +17,7 @@
 #include "compiler/transforms/Passes.h"
 #include "compiler/transforms/Utils.h"
 #include "dialects/exec/Exec.h"
+#include "dialects/graph/Control.h"
 #include "dialects/graph/Names.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -72,6 +73,7 @@ struct OutlineKernelsPass
     }
     symbols = std::make_unique<SymbolTable>(getOperation());
     kernels.clear();
+    graph::orderBySymbols(function.getBody().front());
     hoistConstants(function);
 
     OpBuilder builder(function);
@@ -83,16 +85,17 @@ struct OutlineKernelsPass
       }
       return builder.getArrayAttr(result);
     };
-    OperationState state(function.getLoc(), exec::ProgramOp::getOperationName());
+    OperationState state(function.getLoc(),
+                         exec::ProgramOp::getOperationName());
     state.addAttribute("sym_name", builder.getStringAttr("program"));
-    state.addAttribute(
-        "argument_names", names(function.getNumArguments(), [&](unsigned i) {
-          return function.getArgAttr(i, "graph.name");
-        }));
-    state.addAttribute(
-        "result_names", names(function.getNumResults(), [&](unsigned i) {
-          return function.getResultAttr(i, "graph.name");
-        }));
+    state.addAttribute("argument_names",
+                       names(function.getNumArguments(), [&](unsigned i) {
+                         return function.getArgAttr(i, "graph.name");
+                       }));
+    state.addAttribute("result_names",
+                       names(function.getNumResults(), [&](unsigned i) {
+                         return function.getResultAttr(i, "graph.name");
+                       }));
     Block *body = new Block();
     state.addRegion()->push_back(body);
     program = builder.create(state);
@@ -109,6 +112,7 @@ struct OutlineKernelsPass
       for (Operation &op : llvm::make_early_inc_range(loop.getBody().front())) {
         if (op.getNumResults() != 1 || !canEvaluate(&op) ||
             isa<graph::BroadcastOp, graph::IotaOp>(op) ||
+            !graph::usedSymbols(&op).empty() ||
             !isConstantDerived(op.getResult(0)))
           continue;
         for (Value operand : op.getOperands())
@@ -158,6 +162,10 @@ struct OutlineKernelsPass
         state.addTypes(loop.getResultTypes());
         state.addAttribute("count", loop.getCountAttr());
         state.addAttribute("symbol", loop.getSymbolAttr());
+        if (loop.getConditional())
+          state.addAttribute("conditional", builder.getUnitAttr());
+        if (loop.getTripsAttr())
+          state.addAttribute("trips", loop.getTripsAttr());
         Block *body = new Block();
         state.addRegion()->push_back(body);
         Operation *outer = builder.create(state);
@@ -165,6 +173,25 @@ struct OutlineKernelsPass
           mapping.map(arg, body->addArgument(arg.getType(), arg.getLoc()));
         outline(loop.getBody().front(), *body, mapping);
         mapping.map(op->getResults(), outer->getResults());
+      } else if (auto branch = dyn_cast<graph::IfOp>(op)) {
+        OperationState state(loc, exec::IfOp::getOperationName());
+        state.addOperands(mapping.lookup(branch.getCondition()));
+        state.addTypes(branch.getResultTypes());
+        for (unsigned i = 0; i < 2; ++i)
+          state.addRegion()->push_back(new Block());
+        Operation *outer = builder.create(state);
+        for (unsigned i = 0; i < 2; ++i)
+          outline(op->getRegion(i).front(), outer->getRegion(i).front(),
+                  mapping);
+        mapping.map(op->getResults(), outer->getResults());
+      } else if (auto read = dyn_cast<graph::ReadOp>(op)) {
+        llvm::SetVector<StringAttr> sources;
+        addSources(loc, sources);
+        SmallVector<Attribute> names(sources.begin(), sources.end());
+        exec::ReadOp::create(builder, loc, mapping.lookup(read.getOperand()),
+                             read.getElementAttr(), read.getSymbolAttr(),
+                             read.getMinimumAttr(),
+                             builder.getArrayAttr(names));
       } else if (isa<graph::YieldOp>(op)) {
         exec::YieldOp::create(builder, loc, mapped(op->getOperands()));
       } else if (isa<func::ReturnOp>(op)) {
@@ -239,7 +266,10 @@ struct OutlineKernelsPass
       types.push_back(result.getType());
     }
     SmallVector<Value> operands;
-    bool prepare = isStatic && isa<exec::ProgramOp>(builder.getBlock()->getParentOp());
+    bool prepare =
+        isStatic && isa<exec::ProgramOp>(builder.getBlock()->getParentOp());
+    for (Operation *op : cluster.ops)
+      prepare = prepare && graph::usedSymbols(op).empty();
     for (Value input : inputs) {
       operands.push_back(mapping.lookup(input));
       prepare &= isPrepared(operands.back());
@@ -295,10 +325,10 @@ struct OutlineKernelsPass
     auto type = cast<RankedTensorType>(results[0].getType());
     for (auto [i, input] : llvm::enumerate(inputs)) {
       auto from = cast<RankedTensorType>(input.getType());
-      bool fits = from.getShape() == type.getShape() &&
-                  from.getEncoding() == type.getEncoding() &&
-                  bytesOf(from.getElementType()) ==
-                      bytesOf(type.getElementType());
+      bool fits =
+          from.getShape() == type.getShape() &&
+          from.getEncoding() == type.getEncoding() &&
+          bytesOf(from.getElementType()) == bytesOf(type.getElementType());
       for (Operation *op : cluster.ops)
         for (const Base &base : basesOf(op))
           fits &= base.value != input || base.direct;
@@ -318,8 +348,9 @@ struct OutlineKernelsPass
     ArrayAttr results = builder.getArrayAttr(resultTypes);
     llvm::hash_code hash = llvm::hash_combine(arguments, results);
     for (Operation &op : region.front())
-      hash = llvm::hash_combine(hash, op.getName(), op.getDiscardableAttrDictionary(),
-                          op.hashProperties());
+      hash = llvm::hash_combine(hash, op.getName(),
+                                op.getDiscardableAttrDictionary(),
+                                op.hashProperties());
     for (exec::KernelOp kernel : kernels.lookup(hash)) {
       if (kernel.getArgumentTypes() != arguments ||
           kernel.getResultTypes() != results ||

@@ -127,9 +127,9 @@ LogicalResult KernelOp::verify() {
     return emitOpError("body has no terminator, expected exec.return");
   auto ret = cast<ReturnOp>(block.back());
   if (ret.getNumOperands() != getResultTypes().size())
-    return ret.emitOpError() << "has " << ret.getNumOperands()
-                             << " operands, expected "
-                             << getResultTypes().size();
+    return ret.emitOpError()
+           << "has " << ret.getNumOperands() << " operands, expected "
+           << getResultTypes().size();
   for (auto [i, type] : llvm::enumerate(ret.getOperandTypes()))
     if (!sameTensor(type, cast<TypeAttr>(getResultTypes()[i]).getValue()))
       return ret.emitOpError() << "operand " << i << " is " << type
@@ -209,9 +209,8 @@ ParseResult ProgramOp::parse(OpAsmParser &parser, OperationState &state) {
             return success();
           }) ||
       parser.parseArrow() ||
-      parser.parseCommaSeparatedList(OpAsmParser::Delimiter::Paren, [&] {
-        return parseName(resultNames);
-      }))
+      parser.parseCommaSeparatedList(OpAsmParser::Delimiter::Paren,
+                                     [&] { return parseName(resultNames); }))
     return failure();
   Builder &b = parser.getBuilder();
   state.addAttribute("argument_names", b.getArrayAttr(argNames));
@@ -225,12 +224,11 @@ void ProgramOp::print(OpAsmPrinter &p) {
   p << ' ';
   p.printSymbolName(getSymName());
   p << "(";
-  llvm::interleaveComma(
-      llvm::zip(getBody().getArguments(), getArgumentNames()), p,
-      [&](auto pair) {
-        p << std::get<1>(pair) << " = ";
-        p.printRegionArgument(std::get<0>(pair));
-      });
+  llvm::interleaveComma(llvm::zip(getBody().getArguments(), getArgumentNames()),
+                        p, [&](auto pair) {
+                          p << std::get<1>(pair) << " = ";
+                          p.printRegionArgument(std::get<0>(pair));
+                        });
   p << ") -> (";
   llvm::interleaveComma(getResultNames(), p);
   p << ")";
@@ -259,9 +257,11 @@ LogicalResult ProgramOp::verify() {
 //===----------------------------------------------------------------------===//
 
 LogicalResult LaunchOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  auto kernel = symbols.lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
+  auto kernel =
+      symbols.lookupNearestSymbolFrom<KernelOp>(*this, getKernelAttr());
   if (!kernel)
-    return emitOpError() << "launches @" << getKernel() << ", which is no kernel";
+    return emitOpError() << "launches @" << getKernel()
+                         << ", which is no kernel";
   auto check = [&](TypeRange have, ArrayAttr want,
                    StringRef what) -> LogicalResult {
     if (have.size() != want.size())
@@ -294,12 +294,22 @@ LogicalResult ViewOp::verify() {
 
 LogicalResult LoopOp::verify() {
   Block &block = getBody().front();
-  unsigned yields =
-      block.empty() ? 0 : unsigned(block.back().getNumOperands());
+  unsigned yields = block.empty() ? 0 : unsigned(block.back().getNumOperands());
   if (getInits().size() != getNumResults() || yields != getNumResults() ||
       block.getNumArguments() != getNumResults())
     return emitOpError() << "carries " << getInits().size()
                          << " values, but the body yields " << yields
                          << " and takes " << block.getNumArguments();
+  return success();
+}
+
+LogicalResult IfOp::verify() {
+  for (Region *region : {&getBody(), &getOtherwise()}) {
+    Block &block = region->front();
+    unsigned yields = block.empty() ? 0 : block.back().getNumOperands();
+    if (yields != getNumResults())
+      return emitOpError() << "has " << getNumResults()
+                           << " results, but a region yields " << yields;
+  }
   return success();
 }

@@ -135,19 +135,48 @@ def Exec_CopyOp : Exec_Op<"copy", [Pure, SameOperandsAndResultType]> {
   let assemblyFormat = "$operand attr-dict `:` type($operand)";
 }
 
+def Exec_ReadOp : Exec_Op<"read", []> {
+  let summary = "bind a symbol to an element of an integer tensor";
+  let description = [{
+    An element less than `minimum` is an error that names `sources`, nodes of
+    the model.
+  }];
+  let arguments = (ins AnyRankedTensor:$operand, I64Attr:$element,
+                       I64Attr:$symbol,
+                       DefaultValuedAttr<I64Attr, "0">:$minimum,
+                       DefaultValuedAttr<StrArrayAttr, "{}">:$sources);
+  let assemblyFormat = "$operand `[` $element `]` `symbol` $symbol (`minimum` $minimum^)? attr-dict `:` type($operand)";
+}
+
 def Exec_LoopOp : Exec_Op<"loop", [
     SingleBlock, RecursiveMemoryEffects]> {
   let summary = "repeat with carried values; symbol = iteration";
+  let description = [{
+    With `conditional` the first carried value, a bool scalar, is tested before
+    each iteration. `trips` is bound to the number of iterations afterwards.
+  }];
   let arguments = (ins Variadic<AnyRankedTensor>:$inits, AffineMapAttr:$count,
-                       I64Attr:$symbol);
+                       I64Attr:$symbol, UnitAttr:$conditional,
+                       OptionalAttr<I64Attr>:$trips);
   let results = (outs Variadic<AnyRankedTensor>:$results);
   let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$count `symbol` $symbol `carries` $inits attr-dict-with-keyword `:` functional-type($inits, $results) $body";
+  let assemblyFormat = "$count `symbol` $symbol (`while` $conditional^)? (`trips` $trips^)? `carries` $inits attr-dict-with-keyword `:` functional-type($inits, $results) $body";
   let hasVerifier = 1;
 }
 
-def Exec_YieldOp : Exec_Op<"yield", [Pure, Terminator, HasParent<"LoopOp">]> {
-  let summary = "the values of the next iteration";
+def Exec_IfOp : Exec_Op<"if", [
+    SingleBlock, RecursiveMemoryEffects, NoRegionArguments]> {
+  let summary = "run one of two regions";
+  let arguments = (ins AnyRankedTensor:$condition);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let regions = (region SizedRegion<1>:$body, SizedRegion<1>:$otherwise);
+  let assemblyFormat = "$condition attr-dict-with-keyword `:` type($condition) (`->` type($results)^)? $body `else` $otherwise";
+  let hasVerifier = 1;
+}
+
+def Exec_YieldOp : Exec_Op<"yield", [Pure, Terminator,
+    ParentOneOf<["LoopOp", "IfOp"]>]> {
+  let summary = "the values of the next iteration, or of a region";
   let arguments = (ins Variadic<AnyRankedTensor>:$operands);
   let assemblyFormat = "attr-dict ($operands^ `:` type($operands))?";
 }

@@ -1,4 +1,4 @@
-//===- Reduction.cpp - products, convolutions, reductions, loops ----------===//
+//===- Reduction.cpp - products, convolutions, reductions -----------------===//
 //
 // Licensed under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -454,32 +454,8 @@ LogicalResult CumulativeOp::verify() {
 }
 
 //===----------------------------------------------------------------------===//
-// LoopOp, UpdateOp
+// UpdateOp
 //===----------------------------------------------------------------------===//
-
-LogicalResult LoopOp::verify() {
-  if (getCount().getNumDims() != 0 || getCount().getNumResults() != 1)
-    return emitOpError() << "count has " << getCount().getNumDims()
-                         << " dimensions and " << getCount().getNumResults()
-                         << " expressions, expected none and one";
-  if (static_cast<int64_t>(getSymbol()) < 0)
-    return emitOpError() << "symbol is " << static_cast<int64_t>(getSymbol())
-                         << ", expected at least 0";
-  Block &block = getBody().front();
-  if (block.empty() || !isa<YieldOp>(block.back()))
-    return emitOpError("body has no terminator, expected graph.yield");
-  auto check = [&](StringRef what, TypeRange types) -> LogicalResult {
-    if (types == getInits().getTypes())
-      return success();
-    return emitOpError() << what << " are " << types
-                         << ", expected the carried values' "
-                         << getInits().getTypes();
-  };
-  if (failed(check("results", getResultTypes())) ||
-      failed(check("body arguments", block.getArgumentTypes())))
-    return failure();
-  return check("yielded values", block.back().getOperandTypes());
-}
 
 LogicalResult UpdateOp::verify() {
   RankedTensorType type = getType(), update = getUpdate().getType();

@@ -167,28 +167,6 @@ def Graph_CumulativeOp : Graph_Op<"cumulative", [SameOperandsAndResultType]> {
   let hasVerifier = 1;
 }
 
-def Graph_LoopOp : Graph_Op<"loop", [
-    SingleBlock]> {
-  let summary = "repeat `count` times with carried values";
-  let description = [{
-    The body sees the carried values as arguments and the iteration number as
-    symbol `symbol`, which offsets of `slice` and `update` may use. The types
-    of carried values do not change.
-  }];
-  let arguments = (ins Variadic<Graph_Tensor>:$inits, AffineMapAttr:$count,
-                       I64Attr:$symbol);
-  let results = (outs Variadic<Graph_Tensor>:$results);
-  let regions = (region SizedRegion<1>:$body);
-  let assemblyFormat = "$count `symbol` $symbol `carries` $inits attr-dict-with-keyword `:` functional-type($inits, $results) $body";
-  let hasVerifier = 1;
-}
-
-def Graph_YieldOp : Graph_Op<"yield", [Terminator, ParentOneOf<["LoopOp"]>]> {
-  let summary = "the values of the next iteration";
-  let arguments = (ins Variadic<Graph_Tensor>:$operands);
-  let assemblyFormat = "($operands^ `:` type($operands))? attr-dict";
-}
-
 def Graph_UpdateOp : Graph_Op<"update", [AllTypesMatch<["operand", "result"]>]> {
   let summary = "operand with the box at `offsets` replaced by `update`";
   let arguments = (ins Graph_Tensor:$operand, Graph_Tensor:$update,

@@ -152,8 +152,12 @@ Value Node::reshape(Value value, ArrayRef<AffineExpr> dims) {
   RankedTensorType result = type(dims, elementOf(value));
   if (!result || result == value.getType())
     return result ? value : Value();
-  if (!require(gr::equal(gr::numElements(tensorType(value)),
-                         gr::numElements(result)),
+  AffineExpr have = gr::numElements(tensorType(value));
+  AffineExpr want = gr::numElements(result);
+  const Symbols &symbols = importer.symbols;
+  if (!require(gr::equal(have, want) ||
+                   ((symbols.runs(have) || symbols.runs(want)) &&
+                    importer.requireEqual(have, want)),
                "cannot reshape " + print(dimsOf(value)) + " to " + print(dims)))
     return {};
   return gr::ReshapeOp::create(b, loc, result, value);
@@ -500,15 +504,13 @@ SmallVector<Value> Node::repeat(AffineExpr count, ArrayRef<Value> inits,
   SmallVector<Type> types;
   for (Value init : inits)
     types.push_back(init.getType());
-  // Loops that do not nest share a symbol.
-  unsigned symbol =
-      importer.symbols.names().size() + importer.iterations.size();
+  unsigned symbol = importer.loopSymbol();
   AffineExpr iteration = getAffineSymbolExpr(symbol, importer.context);
-  auto loop =
-      gr::LoopOp::create(b, loc, types, inits,
-                         AffineMapAttr::get(gr::makeMap(
-                             ArrayRef<AffineExpr>{count}, importer.context)),
-                         b.getI64IntegerAttr(symbol));
+  auto loop = gr::LoopOp::create(
+      b, loc, types, inits,
+      AffineMapAttr::get(
+          gr::makeMap(ArrayRef<AffineExpr>{count}, importer.context)),
+      b.getI64IntegerAttr(symbol), UnitAttr(), IntegerAttr());
   {
     OpBuilder::InsertionGuard guard(b);
     Block *body = b.createBlock(&loop.getBody(), {}, types,

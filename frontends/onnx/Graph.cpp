@@ -8,6 +8,7 @@
 #include "dialects/graph/Names.h"
 #include "frontends/onnx/Node.h"
 
+#include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringSet.h"
 
 #include <queue>
@@ -159,6 +160,9 @@ LogicalResult Importer::importNode(const proto::NodeProto &proto, size_t index,
                 " of ai.onnx, which the model does not import");
 
   Node node(*this, proto, scope, title, version);
+  Location outer = here_;
+  here_ = node.loc;
+  auto restore = llvm::make_scope_exit([&] { here_ = outer; });
   bool poisoned = false;
   for (const std::string &name : proto.input()) {
     bool defined = true;

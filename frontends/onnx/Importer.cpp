@@ -26,7 +26,7 @@ StringRef aicc::onnx::normalDomain(StringRef domain) {
 Importer::Importer(MLIRContext *context, std::shared_ptr<Model> model,
                    const ImportOptions &options)
     : context(context), options(options), model(std::move(model)),
-      symbols(context), builder(context) {
+      symbols(context), builder(context), here_(UnknownLoc::get(context)) {
   context->loadDialect<graph::GraphDialect, func::FuncDialect>();
 }
 
@@ -41,7 +41,9 @@ LogicalResult Importer::fail(const Twine &message) {
 }
 
 Tensor *Importer::newTensor(StringRef name, Location loc) {
-  return &tensors_.emplace_back(Tensor{name.str(), loc, {}, {}});
+  Tensor &tensor = tensors_.emplace_back(Tensor{name.str(), loc, {}, {}});
+  tensor.home = builder.getInsertionBlock();
+  return &tensor;
 }
 
 void Importer::unsupported(StringRef domain, StringRef op, int64_t version,
@@ -255,10 +257,23 @@ Value Importer::materialize(Tensor &tensor) {
     return {};
   }
   OpBuilder::InsertionGuard guard(builder);
-  if (lastConstant_)
+  bool runs = false;
+  if (tensor.known && !tensor.payload)
+    for (const Scalar &scalar : tensor.known->values)
+      runs |= scalar.expr && symbols.runs(scalar.expr);
+  if (runs) {
+    // What a symbol of the running model is part of belongs to the block that
+    // the symbol is bound in.
+    Block *block = builder.getInsertionBlock();
+    if (tensor.home && block != tensor.home)
+      if (Operation *around =
+              tensor.home->findAncestorOpInBlock(*block->getParentOp()))
+        builder.setInsertionPoint(around);
+  } else if (lastConstant_) {
     builder.setInsertionPointAfter(lastConstant_);
-  else
+  } else {
     builder.setInsertionPointToStart(entry_);
+  }
   if (tensor.payload) {
     ElementsAttr &attribute = attributes_[tensor.payload];
     std::string error;
@@ -315,7 +330,8 @@ Value Importer::materialize(Tensor &tensor) {
       value = graph::ReshapeOp::create(builder, tensor.loc, type, value);
     tensor.value = value;
   }
-  lastConstant_ = tensor.value.getDefiningOp();
+  if (!runs)
+    lastConstant_ = tensor.value.getDefiningOp();
   return tensor.value;
 }
 
@@ -324,6 +340,8 @@ bool Importer::requireEqual(AffineExpr a, AffineExpr b) {
     return false;
   if (graph::equal(a, b))
     return true;
+  if (symbols.runs(a) || symbols.runs(b))
+    return checkEqual(a, b);
   if (!symbols.unify(a, b))
     return false;
   restart_ = true;
@@ -347,6 +365,9 @@ OwningOpRef<ModuleOp> Importer::attempt() {
   unseeded = 0;
   iterations.clear();
   depth_ = 0;
+  loopSymbols_.clear();
+  reads_.clear();
+  checked_.clear();
   restart_ = false;
   lastConstant_ = nullptr;
   symbols.finish();

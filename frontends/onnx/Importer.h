@@ -87,6 +87,8 @@ struct Tensor {
   bool poisoned = false;
   /// Null for a tensor.
   const Composite *composite = nullptr;
+  /// Where it was made; what it depends on is visible there.
+  mlir::Block *home = nullptr;
 
   int64_t rank() const { return dims.size(); }
 };
@@ -122,6 +124,12 @@ public:
   /// Tries to make two final expressions equal by fixing a symbol.
   bool unify(mlir::AffineExpr a, mlir::AffineExpr b);
 
+  /// A symbol of no input, numbered behind the final ones: it gets its value
+  /// while the model runs. `finish` forgets all of them.
+  unsigned add(llvm::StringRef name);
+  /// Whether the (final) expression depends on such symbols.
+  bool runs(mlir::AffineExpr expr) const;
+
   size_t size() const { return declared_.size(); }
   /// Names of the final symbols.
   const std::vector<std::string> &names() const { return finalNames_; }
@@ -135,6 +143,7 @@ private:
   std::map<unsigned, mlir::AffineExpr> substitutions_;
   Dims finals_;
   std::vector<std::string> finalNames_;
+  std::vector<std::string> addedNames_;
   llvm::SmallVector<unsigned> declaredOf_;
 };
 
@@ -192,8 +201,18 @@ public:
   /// Its contents, if it is small and they can be told; else null.
   const Known *known(Tensor &tensor);
 
+  /// A size that data decides: a new symbol, bound to an element of an integer
+  /// tensor when the model runs. It must not be negative; a value less than
+  /// `minimum` ends the run with an error that names the value's node.
+  mlir::AffineExpr readSymbol(mlir::Value value, llvm::StringRef name,
+                              int64_t element = 0, int64_t minimum = 0);
+  /// The symbol that counts the trips of a loop which is built now. Loops that
+  /// do not nest share theirs, so that equal bodies have equal kernels.
+  unsigned loopSymbol();
+
   /// Takes for granted that two dimensions are equal; false if they cannot be.
-  /// When it had to fix a symbol the import is abandoned and starts over.
+  /// When it had to fix a symbol the import is abandoned and starts over. What
+  /// only the running model knows is checked when it runs.
   bool requireEqual(mlir::AffineExpr a, mlir::AffineExpr b);
   /// Takes for granted that a <= b.
   void assumeAtMost(mlir::AffineExpr a, mlir::AffineExpr b);
@@ -287,6 +306,15 @@ private:
   std::map<const proto::SparseTensorProto *, const proto::TensorProto *>
       densify_;
   mlir::Block *entry_ = nullptr;
+  /// The node at hand.
+  mlir::Location here_;
+  /// Checks the sizes when the model runs; false if they differ for sure.
+  bool checkEqual(mlir::AffineExpr a, mlir::AffineExpr b);
+  std::vector<unsigned> loopSymbols_;
+  std::map<std::tuple<void *, int64_t, int64_t, mlir::Block *>,
+           mlir::AffineExpr>
+      reads_;
+  std::set<std::tuple<void *, void *, mlir::Block *>> checked_;
   mlir::Operation *lastConstant_ = nullptr;
   std::vector<std::string> callStack_;
   std::vector<std::pair<mlir::AffineExpr, mlir::AffineExpr>> limits_;

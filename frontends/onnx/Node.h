@@ -236,6 +236,9 @@ bool sliceBounds(Node &node, AffineExpr dim, AffineExpr start, AffineExpr end,
 Tensor *wrapValue(Node &node, Value value);
 /// Whether the expression cannot be negative if no symbol is.
 bool nonNegative(AffineExpr expr);
+/// Positions of the true elements of a vector of bool, ascending (i64); their
+/// number is read when the model runs.
+Value positionsOf(Node &node, Value flags);
 /// The dimensions asked for by Reshape; `wanted` may contain 0 and -1.
 std::optional<Dims> reshapeDims(Node &node, llvm::ArrayRef<AffineExpr> from,
                                 llvm::ArrayRef<AffineExpr> wanted,
@@ -295,6 +298,7 @@ llvm::ArrayRef<Operator> scatterOperators();
 llvm::ArrayRef<Operator> orderOperators();
 llvm::ArrayRef<Operator> samplingOperators();
 llvm::ArrayRef<Operator> resizeOperators();
+llvm::ArrayRef<Operator> selectionOperators();
 
 } // namespace aicc::onnx
 

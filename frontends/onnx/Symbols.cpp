@@ -34,6 +34,7 @@ void Symbols::substitute(unsigned symbol, AffineExpr value) {
 void Symbols::finish() {
   finals_.assign(declared_.size(), {});
   finalNames_.clear();
+  addedNames_.clear();
   declaredOf_.clear();
   for (unsigned i = 0; i < declared_.size(); ++i) {
     if (substitutions_.count(i))
@@ -66,6 +67,20 @@ AffineExpr Symbols::toDeclared(AffineExpr final) const {
   for (unsigned declared : declaredOf_)
     symbols.push_back(getAffineSymbolExpr(declared, context_));
   return final.replaceSymbols(symbols);
+}
+
+unsigned Symbols::add(StringRef name) {
+  addedNames_.push_back(name.str());
+  return finalNames_.size() + addedNames_.size() - 1;
+}
+
+bool Symbols::runs(AffineExpr expr) const {
+  bool found = false;
+  expr.walk([&](AffineExpr e) {
+    auto symbol = dyn_cast<AffineSymbolExpr>(e);
+    found |= symbol && symbol.getPosition() >= finalNames_.size();
+  });
+  return found;
 }
 
 bool Symbols::unify(AffineExpr a, AffineExpr b) {
@@ -144,8 +159,10 @@ static void printExpr(AffineExpr expr, const std::vector<std::string> &names,
 std::string Symbols::print(AffineExpr final) const {
   std::string text;
   llvm::raw_string_ostream os(text);
+  std::vector<std::string> names = finalNames_;
+  names.insert(names.end(), addedNames_.begin(), addedNames_.end());
   if (final)
-    printExpr(final, finalNames_, os, false);
+    printExpr(final, names, os, false);
   else
     os << "?";
   return text;

@@ -113,3 +113,38 @@ func.func @main(%x: tensor<?xf32, affine_map<()[s0] -> (s0)>>) -> tensor<2xi64> 
   return %d : tensor<2xi64>
 }
 }
+
+// -----
+
+// What a size that data decides is needed for waits for it, wherever it stood;
+// nothing that uses the symbol joins the kernel that computes it.
+// CHECK-LABEL: module
+// CHECK: exec.program @program("0" = %[[X:.*]]: tensor<4xf32>, "1" = %[[C:.*]]: tensor<i1>)
+// CHECK: %[[N:.*]]:2 = exec.launch @{{.*}}(%[[X]]) : (tensor<4xf32>) -> (tensor<f32>, tensor<i64>)
+// CHECK: exec.read %[[N]]#1[0] symbol 0
+// CHECK: %[[P:.*]] = exec.launch @{{.*}}(%[[N]]#0) : (tensor<f32>) -> tensor<?xf32, #{{.*}}>
+// CHECK: %[[Y:.*]] = exec.if %[[C]] : tensor<i1> -> tensor<?xf32, #{{.*}}> {
+// CHECK: exec.yield %[[P]]
+// CHECK: } else {
+// CHECK: %[[Q:.*]] = exec.launch @{{.*}}(%[[P]])
+// CHECK: exec.yield %[[Q]]
+// CHECK: exec.finish %[[Y]]
+#n = affine_map<()[s0] -> (s0)>
+module {
+func.func @main(%x: tensor<4xf32>, %c: tensor<i1>) -> tensor<?xf32, #n> {
+  %i = graph.iota 0 : tensor<?xi64, #n>
+  %f = graph.cast %i : (tensor<?xi64, #n>) -> tensor<?xf32, #n>
+  %m = graph.reduce maximum %x [0] : (tensor<4xf32>) -> tensor<f32>
+  %k = graph.cast %m : (tensor<f32>) -> tensor<i64>
+  %b = graph.broadcast %m [] : (tensor<f32>) -> tensor<?xf32, #n>
+  %s = graph.add %b, %f : tensor<?xf32, #n>
+  graph.read %k[0] symbol 0 : tensor<i64>
+  %r = graph.if %c : tensor<i1> -> tensor<?xf32, #n> {
+    graph.yield %s : tensor<?xf32, #n>
+  } else {
+    %t = graph.exp %s : tensor<?xf32, #n>
+    graph.yield %t : tensor<?xf32, #n>
+  }
+  return %r : tensor<?xf32, #n>
+}
+}

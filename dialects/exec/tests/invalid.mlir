@@ -97,3 +97,15 @@ exec.program @program("x" = %x: tensor<4xf32>) -> ("y") {
   }
   exec.finish %v : tensor<4xf32>
 }
+
+// -----
+
+exec.program @program("c" = %c: tensor<i1>, "x" = %x: tensor<4xf32>) -> ("y") {
+  // expected-error @below {{has 1 results, but a region yields 0}}
+  %v = exec.if %c : tensor<i1> -> tensor<4xf32> {
+    exec.yield %x : tensor<4xf32>
+  } else {
+    exec.yield
+  }
+  exec.finish %v : tensor<4xf32>
+}

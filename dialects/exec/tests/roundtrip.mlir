@@ -40,3 +40,22 @@ exec.program @program("x" = %x: tensor<?x4xf32, #d>) -> ("y") {
   // CHECK: exec.finish
   exec.finish %3 : tensor<?x4xf32, #d>
 }
+
+// CHECK: exec.program @control
+exec.program @control("n" = %n: tensor<2xi64>, "c" = %c: tensor<i1>, "x" = %x: tensor<4xf32>) -> ("y") {
+  // CHECK: exec.read %{{.*}}[1] symbol 0 minimum 1 {sources = ["node"]} : tensor<2xi64>
+  exec.read %n[1] symbol 0 minimum 1 {sources = ["node"]} : tensor<2xi64>
+  // CHECK: exec.loop #{{.*}} symbol 1 while trips 2 carries
+  %0:2 = exec.loop affine_map<()[s0] -> (s0)> symbol 1 while trips 2 carries %c, %x : (tensor<i1>, tensor<4xf32>) -> (tensor<i1>, tensor<4xf32>) {
+  ^bb0(%a: tensor<i1>, %b: tensor<4xf32>):
+    exec.yield %a, %b : tensor<i1>, tensor<4xf32>
+  }
+  // CHECK: exec.if %{{.*}} : tensor<i1> -> tensor<4xf32> {
+  %1 = exec.if %0#0 : tensor<i1> -> tensor<4xf32> {
+    exec.yield %x : tensor<4xf32>
+  // CHECK: } else {
+  } else {
+    exec.yield %0#1 : tensor<4xf32>
+  }
+  exec.finish %1 : tensor<4xf32>
+}

@@ -306,3 +306,53 @@ func.func @resample(%x: tensor<8xf32>, %i: tensor<6x2xi64>, %w: tensor<6x3xf32>)
   %0 = graph.resample %x, %i, %w axis 0 : (tensor<8xf32>, tensor<6x2xi64>, tensor<6x3xf32>) -> tensor<6xf32>
   return
 }
+
+// -----
+
+func.func @condition(%a: tensor<4xf32>) {
+  // expected-error @+1 {{has no condition, expected a bool scalar as first carried value}}
+  %0 = graph.loop affine_map<() -> (3)> symbol 0 while carries %a : (tensor<4xf32>) -> tensor<4xf32> {
+  ^bb0(%x: tensor<4xf32>):
+    graph.yield %x : tensor<4xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @trips(%a: tensor<4xf32>) {
+  // expected-error @+1 {{trips is 0, expected a symbol of its own}}
+  %0 = graph.loop affine_map<() -> (3)> symbol 0 trips 0 carries %a : (tensor<4xf32>) -> tensor<4xf32> {
+  ^bb0(%x: tensor<4xf32>):
+    graph.yield %x : tensor<4xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @branch(%c: tensor<i1>, %a: tensor<4xf32>, %b: tensor<5xf32>) {
+  %0 = graph.if %c : tensor<i1> -> tensor<4xf32> {
+    graph.yield %a : tensor<4xf32>
+  } else {
+    // expected-error @+1 {{yields 'tensor<5xf32>', expected 'tensor<4xf32>'}}
+    graph.yield %b : tensor<5xf32>
+  }
+  return
+}
+
+// -----
+
+func.func @read(%a: tensor<2xi64>) {
+  // expected-error @+1 {{reads element 2 of 'tensor<2xi64>', expected one that exists}}
+  graph.read %a[2] symbol 0 : tensor<2xi64>
+  return
+}
+
+// -----
+
+func.func @symbol(%a: tensor<2xi64>) {
+  // expected-error @+1 {{symbol is -1, expected at least 0}}
+  graph.read %a[1] symbol -1 : tensor<2xi64>
+  return
+}

@@ -117,4 +117,28 @@ func.func @loop(%h: tensor<4xf32>, %y: tensor<?x4xf32, affine_map<()[s0, s1] -> 
   }
   return %0#1 : tensor<?x4xf32, affine_map<()[s0, s1] -> (s1, 4)>>
 }
+
+// CHECK-LABEL: func.func @control
+func.func @control(%n: tensor<2xi64>, %c: tensor<i1>, %x: tensor<4xf32>) -> tensor<?xf32, affine_map<()[s0, s1, s2] -> (s2)>> {
+  // CHECK: graph.read %{{.*}}[1] symbol 2 : tensor<2xi64>
+  graph.read %n[1] symbol 2 : tensor<2xi64>
+  // CHECK: graph.read %{{.*}}[0] symbol 3 minimum 1 : tensor<2xi64>
+  graph.read %n[0] symbol 3 minimum 1 : tensor<2xi64>
+  // CHECK: graph.loop #{{.*}} symbol 4 while trips 5 carries %{{.*}}, %{{.*}} : (tensor<i1>, tensor<4xf32>) -> (tensor<i1>, tensor<4xf32>) {
+  %0:2 = graph.loop affine_map<()[s0, s1, s2, s3] -> (s3)> symbol 4 while trips 5 carries %c, %x : (tensor<i1>, tensor<4xf32>) -> (tensor<i1>, tensor<4xf32>) {
+  ^bb0(%a: tensor<i1>, %b: tensor<4xf32>):
+    graph.yield %a, %b : tensor<i1>, tensor<4xf32>
+  }
+  // CHECK: graph.if %{{.*}} : tensor<i1> -> tensor<4xf32> {
+  %1 = graph.if %0#0 : tensor<i1> -> tensor<4xf32> {
+    graph.yield %x : tensor<4xf32>
+  // CHECK: } else {
+  } else {
+    graph.yield %0#1 : tensor<4xf32>
+  }
+  // CHECK: graph.broadcast
+  %2 = graph.slice %1 at affine_map<() -> (0)> [1] : (tensor<4xf32>) -> tensor<1xf32>
+  %3 = graph.broadcast %2 [0] : (tensor<1xf32>) -> tensor<?xf32, affine_map<()[s0, s1, s2] -> (s2)>>
+  return %3 : tensor<?xf32, affine_map<()[s0, s1, s2] -> (s2)>>
+}
 }
