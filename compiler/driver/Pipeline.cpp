@@ -17,6 +17,7 @@
 #include "compiler/scheduling/Schedule.h"
 #include "compiler/target/KernelCompiler.h"
 #include "compiler/transforms/Passes.h"
+#include "dialects/graph/Graph.h"
 #include "frontends/onnx/Import.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -47,22 +48,13 @@ static LogicalResult runPasses(State &state, ModuleOp module,
 // import: a file becomes graph operators
 //===----------------------------------------------------------------------===//
 
-/// Element types that packages hold and kernels compute with.
-static bool isSupported(Type element) {
-  if (isa<Float16Type, BFloat16Type, Float32Type, Float64Type>(element))
-    return true;
-  auto integer = dyn_cast<IntegerType>(element);
-  return integer &&
-         llvm::is_contained({1u, 8u, 16u, 32u, 64u}, integer.getWidth());
-}
-
 /// Names the first value of each element type that nothing after this can
 /// handle, all of them at once.
 static LogicalResult checkTypes(State &state) {
   llvm::DenseSet<Type> reported;
   auto check = [&](Value value) {
     auto type = dyn_cast<RankedTensorType>(value.getType());
-    if (type && !isSupported(type.getElementType()) &&
+    if (type && !graph::elementBytes(type.getElementType()) &&
         reported.insert(type.getElementType()).second)
       emitError(value.getLoc()) << "has element type " << type.getElementType()
                                 << ", which is not supported";

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "compiler/lowering/NarrowFloats.h"
 #include "compiler/lowering/Writer.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -51,6 +52,7 @@ struct Scalar {
   Value absolute(Value x);
   Value shift(Value x, Value amount, bool left);
   Value sigmoid(Value x);
+  Value bitcast(Value x, Type to);
 };
 
 Value Scalar::compare(graph::Comparison kind, Value x, Value y) {
@@ -204,6 +206,18 @@ Value Scalar::sigmoid(Value x) {
   return math::FmaOp::create(b, rest, inverse, first);
 }
 
+Value Scalar::bitcast(Value x, Type to) {
+  // A boolean is a byte in memory, any but 0 true.
+  if (isBool())
+    x = arith::ExtUIOp::create(b, b.getI8Type(), x);
+  if (to.isInteger(1))
+    return compare(arith::CmpIPredicate::ne, x, integer(b, x.getType(), 0));
+  Type result = signless(to);
+  if (x.getType() != result)
+    x = arith::BitcastOp::create(b, result, x);
+  return wrapNarrow(b, x, to);
+}
+
 /// The scalar form of `op`; null if it is none of this family.
 Value scalarOf(LocBuilder &b, Operation *op, ValueRange args) {
   Type element =
@@ -295,9 +309,14 @@ Value scalarOf(LocBuilder &b, Operation *op, ValueRange args) {
       })
       .Case<graph::SelectOp>(
           [&](auto) { return s.select(x, args[1], args[2]); })
+      .Case<graph::BitcastOp>([&](graph::BitcastOp bitcast) {
+        return s.bitcast(x, bitcast.getType().getElementType());
+      })
       .Case<graph::CastOp>([&](graph::CastOp convert) {
-        return convertElement(b, x, element,
-                              convert.getType().getElementType());
+        return convertElement(
+            b, x, element, convert.getType().getElementType(),
+            convert.getOverflow(),
+            convert.getRounding().value_or(graph::Rounding::up));
       })
       .Default([](Operation *) { return Value(); });
 }
@@ -314,7 +333,7 @@ struct LowerElementwise : OpTraitRewritePattern<graph::Elementwise> {
       ins.push_back(w.lowered(operand));
     unsigned rank = type.getRank();
     SmallVector<AffineMap> maps(ins.size(), w.identity(rank));
-    bool widen = !isa<graph::SelectOp, graph::CastOp>(op);
+    bool widen = !isa<graph::SelectOp, graph::BitcastOp, graph::CastOp>(op);
     Value result = w.elementwise(
         graph::dimsOf(type), type.getElementType(), ins, maps,
         [&](LocBuilder &b, ValueRange args) -> SmallVector<Value> {
@@ -323,16 +342,23 @@ struct LowerElementwise : OpTraitRewritePattern<graph::Elementwise> {
           // themselves.
           SmallVector<Value> values(args.take_front(ins.size()));
           Type wide = b.getF32Type();
-          for (Value &value : values) {
-            auto narrow = dyn_cast<FloatType>(value.getType());
-            if (widen && narrow && narrow.getWidth() < 32)
-              value = arith::ExtFOp::create(b, wide, value);
+          for (auto [value, operand] : llvm::zip(values, op->getOperands())) {
+            Type from =
+                cast<RankedTensorType>(operand.getType()).getElementType();
+            auto real = dyn_cast<FloatType>(from);
+            if (!widen)
+              break;
+            value = real && real.getWidth() < 32
+                        ? convertElement(b, value, real, wide)
+                        : wrapNarrow(b, value, from);
           }
           Value scalar = scalarOf(b, op, values);
-          Type element = signless(type.getElementType());
-          if (scalar && scalar.getType() != element)
-            scalar = arith::TruncFOp::create(b, element, scalar);
-          return {scalar};
+          Type element = type.getElementType();
+          if (!scalar || !widen)
+            return {scalar};
+          return {isa<FloatType>(element) && scalar.getType() != element
+                      ? convertElement(b, scalar, wide, element)
+                      : wrapNarrow(b, scalar, element)};
         });
     w.replace(result);
     return success();

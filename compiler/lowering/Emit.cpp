@@ -179,8 +179,9 @@ static Type storageOf(Type element) {
   return element;
 }
 
-static unsigned bytesOf(Type storage) {
-  return std::max(1u, storage.getIntOrFloatBitWidth() / 8);
+/// How it is aligned: nothing more than 8 bytes.
+static unsigned alignmentOf(Type storage) {
+  return std::clamp(storage.getIntOrFloatBitWidth() / 8, 1u, 8u);
 }
 
 Value Emitter::element(const Memory &m, Value lane0) {
@@ -193,20 +194,20 @@ Value Emitter::element(const Memory &m, Value lane0) {
 Value Emitter::load(const Memory &m, const Position &position) {
   Linear where = address(m, position.index);
   Type storage = storageOf(m.element);
-  unsigned bytes = bytesOf(storage);
+  unsigned alignment = alignmentOf(storage);
   auto vectorType = VectorType::get({width}, storage);
   Value value;
   if (where.isUniform()) {
     value = LLVM::LoadOp::create(b, loc, storage, element(m, index.base(where)),
-                                 bytes);
+                                 alignment);
   } else if (!where.lanes && where.stride == 1) {
     Value pointer = element(m, index.base(where));
     if (position.mask && !where.padded) {
       Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(vectorType));
       value = LLVM::MaskedLoadOp::create(b, loc, vectorType, pointer,
-                                         position.mask, zero, bytes);
+                                         position.mask, zero, alignment);
     } else {
-      value = LLVM::LoadOp::create(b, loc, vectorType, pointer, bytes);
+      value = LLVM::LoadOp::create(b, loc, vectorType, pointer, alignment);
     }
   } else {
     Value mask = position.mask;
@@ -222,7 +223,7 @@ Value Emitter::load(const Memory &m, const Position &position) {
     Value zero = arith::ConstantOp::create(b, loc, b.getZeroAttr(vectorType));
     value = LLVM::masked_gather::create(b, loc, vectorType, each, mask,
                                         ValueRange{zero},
-                                        b.getI32IntegerAttr(bytes));
+                                        b.getI32IntegerAttr(alignment));
   }
   if (!m.element.isInteger(1))
     return value;
@@ -234,7 +235,7 @@ Value Emitter::load(const Memory &m, const Position &position) {
 void Emitter::store(const Memory &m, Value value, const Position &position) {
   Linear where = address(m, position.index);
   Type storage = storageOf(m.element);
-  unsigned bytes = bytesOf(storage);
+  unsigned alignment = alignmentOf(storage);
   if (!where.isUniform())
     value = splat(value);
   if (m.element.isInteger(1)) {
@@ -244,15 +245,17 @@ void Emitter::store(const Memory &m, Value value, const Position &position) {
     value = arith::ExtUIOp::create(b, loc, wide, value);
   }
   if (where.isUniform()) {
-    LLVM::StoreOp::create(b, loc, value, element(m, index.base(where)), bytes);
+    LLVM::StoreOp::create(b, loc, value, element(m, index.base(where)),
+                          alignment);
     return;
   }
   if (!where.lanes && where.stride == 1) {
     Value pointer = element(m, index.base(where));
     if (position.mask)
-      LLVM::MaskedStoreOp::create(b, loc, value, pointer, position.mask, bytes);
+      LLVM::MaskedStoreOp::create(b, loc, value, pointer, position.mask,
+                                  alignment);
     else
-      LLVM::StoreOp::create(b, loc, value, pointer, bytes);
+      LLVM::StoreOp::create(b, loc, value, pointer, alignment);
     return;
   }
   Value mask = position.mask;
@@ -265,7 +268,7 @@ void Emitter::store(const Memory &m, Value value, const Position &position) {
   Value each = LLVM::GEPOp::create(b, loc, pointers, storage, m.pointer,
                                    ValueRange{index.vector(where)});
   LLVM::masked_scatter::create(b, loc, value, each, mask,
-                               b.getI32IntegerAttr(bytes));
+                               b.getI32IntegerAttr(alignment));
 }
 
 Memory Emitter::constantMemory(arith::ConstantOp op) {

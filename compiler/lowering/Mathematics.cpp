@@ -573,19 +573,6 @@ Value extend(ImplicitLocOpBuilder &b, Value x, Type to) {
   return f.type == to ? result : arith::ExtFOp::create(b, to, result);
 }
 
-/// f64 to f32, the last bit set where anything was rounded away: rounding that
-/// to a narrower format gives what rounding x at once would.
-Value roundToOdd(Real &f, Value x) {
-  Value t = arith::TruncFOp::create(f.b, f.type, x);
-  Value back = arith::ExtFOp::create(f.b, x.getType(), t);
-  Real wide(f.b, x.getType());
-  Value isBeyond = wide.gt(wide.abs(back), wide.abs(x));
-  Value bits = f.bits(t);
-  Value toZero = f.select(isBeyond, f.isub(bits, f.i(1)), bits);
-  Value isInexact = wide.cmp(Real::P::ONE, back, x);
-  return f.real(f.select(isInexact, f.ior(toZero, f.i(1)), bits));
-}
-
 /// Rounds to the nearest, ties to even, without library calls: f64 to half
 /// precision has no instruction.
 Value truncate(ImplicitLocOpBuilder &b, Value x, Type to) {
@@ -595,7 +582,7 @@ Value truncate(ImplicitLocOpBuilder &b, Value x, Type to) {
     return arith::TruncFOp::create(b, to, x);
   Real f(b, Real(b, to).like(b.getF32Type()));
   if (isWide)
-    x = roundToOdd(f, x);
+    x = f.roundToOdd(x);
   if (!isBrain)
     return arith::TruncFOp::create(b, to, x);
   Value bits = f.bits(x);

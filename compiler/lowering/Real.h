@@ -137,6 +137,18 @@ public:
   /// 2^n for an integer n in the range of normal numbers.
   Value powerOfTwo(Value n) { return real(shl(iadd(n, i(bias)), i(mantissa))); }
 
+  /// An f64 as f32, the last bit set where anything was rounded away: rounding
+  /// that to a narrower format gives what rounding x at once would.
+  Value roundToOdd(Value x) {
+    Real wide(b, x.getType());
+    Value t = mlir::arith::TruncFOp::create(b, type, x);
+    Value back = mlir::arith::ExtFOp::create(b, x.getType(), t);
+    Value isBeyond = wide.gt(wide.abs(back), wide.abs(x));
+    Value toZero = select(isBeyond, isub(bits(t), i(1)), bits(t));
+    Value isInexact = wide.cmp(P::ONE, back, x);
+    return real(select(isInexact, ior(toZero, i(1)), bits(t)));
+  }
+
   // -- Pairs: hi + lo with lo below half an ulp of hi ------------------------
   struct Pair {
     Value hi, lo;

@@ -75,7 +75,7 @@ Value Lower<graph::ConstantOp>::lower(Writer &w, graph::ConstantOp op) const {
   ElementsAttr value = op.getValue();
   if (type != op.getType()) {
     if (auto dense = dyn_cast<DenseElementsAttr>(value))
-      value = dense.bitcast(type.getElementType());
+      value = DenseElementsAttr::getFromRawBuffer(type, dense.getRawData());
     else
       value = DenseResourceElementsAttr::get(
           type, cast<DenseResourceElementsAttr>(value).getRawHandle());

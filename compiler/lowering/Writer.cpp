@@ -6,6 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/lowering/Writer.h"
+#include "compiler/lowering/NarrowFloats.h"
+#include "compiler/lowering/Real.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
@@ -16,11 +18,7 @@ using namespace mlir;
 
 namespace aicc::lowering {
 
-Type signless(Type type) {
-  if (auto integer = dyn_cast<IntegerType>(type))
-    return IntegerType::get(type.getContext(), integer.getWidth());
-  return type;
-}
+Type signless(Type type) { return graph::storedType(type); }
 
 RankedTensorType loweredType(RankedTensorType type) {
   return RankedTensorType::get(type.getShape(),
@@ -81,9 +79,67 @@ static Value floatToInteger(LocBuilder &b, Value x, IntegerType to) {
   return arith::SelectOp::create(b, isLow, bound(least), value);
 }
 
-Value convertElement(LocBuilder &b, Value x, Type from, Type to) {
+Value wrapNarrow(LocBuilder &b, Value value, Type element) {
+  auto type = dyn_cast<IntegerType>(element);
+  if (!type || type.getWidth() == 1 || type.getWidth() >= 8)
+    return value;
+  Type byte = value.getType();
+  if (type.isUnsigned())
+    return arith::AndIOp::create(b, value,
+                                 integer(b, byte, (1 << type.getWidth()) - 1));
+  Value spare = integer(b, byte, 8 - type.getWidth());
+  return arith::ShRSIOp::create(b, arith::ShLIOp::create(b, value, spare),
+                                spare);
+}
+
+/// To an integer narrower than a byte: what lies beyond 32 bits becomes 0, and
+/// the rest wraps.
+static Value floatToNarrowInteger(LocBuilder &b, Value x, IntegerType to) {
+  Type type = x.getType();
+  if (type.getIntOrFloatBitWidth() < 32) {
+    type = b.getF32Type();
+    x = arith::ExtFOp::create(b, type, x);
+  }
+  Value isInside = arith::CmpFOp::create(b, arith::CmpFPredicate::OLT,
+                                         math::AbsFOp::create(b, x),
+                                         number(b, type, 0x1p31));
+  Value safe = arith::SelectOp::create(b, isInside, x, number(b, type, 0));
+  Value whole = arith::FPToSIOp::create(b, b.getI32Type(), safe);
+  return wrapNarrow(b, arith::TruncIOp::create(b, b.getI8Type(), whole), to);
+}
+
+Value convertElement(LocBuilder &b, Value x, Type from, Type to, bool overflow,
+                     graph::Rounding rounding) {
   if (from == to)
     return x;
+  if (isNarrowFloat(from)) {
+    x = decodeNarrow(b, x, cast<FloatType>(from));
+    from = b.getF32Type();
+    if (from == to)
+      return x;
+  }
+  if (isNarrowFloat(to)) {
+    // Powers of two are defined as what becomes of the nearest f32.
+    x = from.isF64() && !isa<Float8E8M0FNUType>(to)
+            ? Real(b, b.getF32Type()).roundToOdd(x)
+            : convertElement(b, x, from, b.getF32Type());
+    return encodeNarrow(b, x, cast<FloatType>(to), overflow, rounding);
+  }
+  auto isNarrowInteger = [](Type type) {
+    auto integer = dyn_cast<IntegerType>(type);
+    return integer && integer.getWidth() > 1 && integer.getWidth() < 8;
+  };
+  auto byteOf = [&](Type type) {
+    return IntegerType::get(b.getContext(), 8,
+                            cast<IntegerType>(type).getSignedness());
+  };
+  if (isNarrowInteger(from))
+    return convertElement(b, wrapNarrow(b, x, from), byteOf(from), to);
+  if (isNarrowInteger(to)) {
+    if (isa<FloatType>(from))
+      return floatToNarrowInteger(b, x, cast<IntegerType>(to));
+    return wrapNarrow(b, convertElement(b, x, from, byteOf(to)), to);
+  }
   auto fromFloat = dyn_cast<FloatType>(from), toFloat = dyn_cast<FloatType>(to);
   if (fromFloat && toFloat) {
     unsigned fromWidth = fromFloat.getWidth(), toWidth = toFloat.getWidth();

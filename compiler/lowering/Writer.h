@@ -27,7 +27,7 @@ namespace aicc::lowering {
 using Dims = llvm::SmallVector<mlir::AffineExpr>;
 using LocBuilder = mlir::ImplicitLocOpBuilder;
 
-/// `ui8` and `si8` as `i8`; other types as they are.
+/// graph::storedType.
 mlir::Type signless(mlir::Type type);
 mlir::RankedTensorType loweredType(mlir::RankedTensorType type);
 /// How an element type of graph reads its bits.
@@ -41,7 +41,12 @@ mlir::Value index(LocBuilder &b, int64_t value);
 /// Converts a lowered scalar from one graph element type to another, as
 /// graph.cast does.
 mlir::Value convertElement(LocBuilder &b, mlir::Value value, mlir::Type from,
-                           mlir::Type to);
+                           mlir::Type to, bool overflow = false,
+                           graph::Rounding rounding = graph::Rounding::up);
+
+/// The value of an integer narrower than a byte from the bits that count, as
+/// the i8 that it is; others as they are.
+mlir::Value wrapNarrow(LocBuilder &b, mlir::Value value, mlir::Type element);
 
 /// The type in which sums and products of `element` are accumulated: f32 for
 /// narrower floats, i32 for narrower integers. Maxima and minima of integers

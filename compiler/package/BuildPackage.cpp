@@ -10,6 +10,7 @@
 #include "compiler/scheduling/Schedule.h"
 #include "compiler/transforms/Evaluate.h"
 #include "dialects/graph/Dims.h"
+#include "dialects/graph/Graph.h"
 #include "runtime/package/Preamble.h"
 
 #include "llvm/ADT/DenseMap.h"
@@ -31,6 +32,28 @@ ElementType typeOf(Type element) {
     return ElementType::f32;
   if (element.isF64())
     return ElementType::f64;
+  if (isa<Float8E4M3FNType>(element))
+    return ElementType::f8e4m3fn;
+  if (isa<Float8E4M3FNUZType>(element))
+    return ElementType::f8e4m3fnuz;
+  if (isa<Float8E5M2Type>(element))
+    return ElementType::f8e5m2;
+  if (isa<Float8E5M2FNUZType>(element))
+    return ElementType::f8e5m2fnuz;
+  if (isa<Float8E8M0FNUType>(element))
+    return ElementType::f8e8m0fnu;
+  if (isa<Float4E2M1FNType>(element))
+    return ElementType::f4e2m1fn;
+  if (isa<Float6E2M3FNType>(element))
+    return ElementType::f6e2m3fn;
+  if (isa<Float6E3M2FNType>(element))
+    return ElementType::f6e3m2fn;
+  if (isa<graph::StringType>(element))
+    return ElementType::string;
+  if (auto complex = dyn_cast<ComplexType>(element))
+    return complex.getElementType().isF32()   ? ElementType::c64
+           : complex.getElementType().isF64() ? ElementType::c128
+                                              : ElementType::invalid;
   auto integer = dyn_cast<IntegerType>(element);
   if (!integer)
     return ElementType::invalid;
@@ -38,6 +61,10 @@ ElementType typeOf(Type element) {
   switch (integer.getWidth()) {
   case 1:
     return ElementType::bool_;
+  case 2:
+    return isUnsigned ? ElementType::u2 : ElementType::i2;
+  case 4:
+    return isUnsigned ? ElementType::u4 : ElementType::i4;
   case 8:
     return isUnsigned ? ElementType::u8 : ElementType::i8;
   case 16:

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/scheduling/Schedule.h"
+#include "dialects/graph/Graph.h"
 
 #include "mlir/IR/Builders.h"
 #include "mlir/Pass/PassRegistry.h"
@@ -37,7 +38,8 @@ std::vector<Buffer> buffersOf(exec::ProgramOp program) {
     for (unsigned i = 0; i < std::size(storageNames); ++i)
       if (storage == storageNames[i])
         buffer.storage = Storage(i);
-    buffer.type = cast<RankedTensorType>(entry.getAs<TypeAttr>("type").getValue());
+    buffer.type =
+        cast<RankedTensorType>(entry.getAs<TypeAttr>("type").getValue());
     buffer.index = integer("index", 0);
     buffer.alias = integer("alias", -1);
     buffer.first = integer("first", 0);
@@ -60,9 +62,7 @@ llvm::ArrayRef<int64_t> carriedBuffers(exec::LoopOp loop) {
   return loop->getAttrOfType<DenseI64ArrayAttr>("carried").asArrayRef();
 }
 
-unsigned elementBytes(Type element) {
-  return (element.getIntOrFloatBitWidth() + 7) / 8;
-}
+unsigned elementBytes(Type element) { return graph::elementBytes(element); }
 
 void registerPasses() { registerPass(createPlanBuffersPass); }
 

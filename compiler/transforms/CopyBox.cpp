@@ -128,9 +128,13 @@ void copyBox(MLIRContext *context, char *out, ArrayRef<int64_t> outStrides,
   case 4:
     return copyLoops(context, reinterpret_cast<uint32_t *>(out),
                      reinterpret_cast<const uint32_t *>(in), loops);
-  default:
+  case 8:
     return copyLoops(context, reinterpret_cast<uint64_t *>(out),
                      reinterpret_cast<const uint64_t *>(in), loops);
+  default:
+    using Wide = std::array<uint64_t, 2>;
+    return copyLoops(context, reinterpret_cast<Wide *>(out),
+                     reinterpret_cast<const Wide *>(in), loops);
   }
 }
 

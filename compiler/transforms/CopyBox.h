@@ -14,8 +14,8 @@
 namespace aicc::transforms {
 
 /// out[sum i*outStrides] = in[sum i*inStrides] for all i below `dims`; strides
-/// in elements of `elementBytes` (1, 2, 4 or 8). Large copies are spread over
-/// the context's threads and go through the caches in blocks.
+/// in elements of `elementBytes` (1, 2, 4, 8 or 16). Large copies are spread
+/// over the context's threads and go through the caches in blocks.
 void copyBox(mlir::MLIRContext *context, char *out,
              llvm::ArrayRef<int64_t> outStrides, const char *in,
              llvm::ArrayRef<int64_t> inStrides, llvm::ArrayRef<int64_t> dims,

@@ -28,25 +28,7 @@ namespace aicc::transforms {
 //===----------------------------------------------------------------------===//
 
 unsigned bytesOf(Type element) {
-  if (isa<Float16Type, BFloat16Type>(element))
-    return 2;
-  if (element.isF32())
-    return 4;
-  if (element.isF64())
-    return 8;
-  if (auto integer = dyn_cast<IntegerType>(element))
-    switch (integer.getWidth()) {
-    case 1:
-    case 8:
-      return 1;
-    case 16:
-      return 2;
-    case 32:
-      return 4;
-    case 64:
-      return 8;
-    }
-  return 0;
+  return isa<StringType>(element) ? 0 : elementBytes(element);
 }
 
 std::optional<ConstantData> dataOf(ElementsAttr attribute) {
@@ -59,8 +41,8 @@ std::optional<ConstantData> dataOf(ElementsAttr attribute) {
     return std::nullopt;
   if (auto resource = dyn_cast<DenseResourceElementsAttr>(attribute)) {
     AsmResourceBlob *blob = resource.getRawHandle().getBlob();
-    if (!blob || blob->getData().size() !=
-                     size_t(data.type.getNumElements()) * bytes)
+    if (!blob ||
+        blob->getData().size() != size_t(data.type.getNumElements()) * bytes)
       return std::nullopt;
     data.bytes = blob->getData();
     return data;
@@ -79,12 +61,27 @@ std::optional<ConstantData> dataOf(ElementsAttr attribute) {
     return data;
   }
   data.bytes = dense.getRawData();
+  // The attribute keeps no more than the bits that the type has.
+  auto integer = dyn_cast<IntegerType>(data.type.getElementType());
+  if (integer && integer.getWidth() < 8 && !integer.isUnsigned()) {
+    unsigned spare = 8 - integer.getWidth();
+    for (char c : data.bytes)
+      data.owned.push_back(int8_t(uint8_t(c) << spare) >> spare);
+    data.bytes = data.owned;
+  }
   return data;
 }
 
 static constexpr size_t smallElements = 16;
 
 static ElementsAttr smallConstant(RankedTensorType type, ArrayRef<char> bytes) {
+  auto integer = dyn_cast<IntegerType>(type.getElementType());
+  if (integer && integer.getWidth() > 1 && integer.getWidth() < 8) {
+    SmallVector<APInt> values;
+    for (char c : bytes)
+      values.push_back(APInt(8, uint8_t(c)).trunc(integer.getWidth()));
+    return DenseElementsAttr::get(type, values);
+  }
   if (!type.getElementType().isInteger(1))
     return DenseElementsAttr::getFromRawBuffer(type, bytes);
   SmallVector<bool> values(bytes.begin(), bytes.end());
@@ -103,8 +100,7 @@ ElementsAttr makeSplat(RankedTensorType type, ArrayRef<char> element) {
 
 namespace {
 /// What arithmetic on an element type is done in.
-template <typename C>
-C loadElement(const char *p, Type type) {
+template <typename C> C loadElement(const char *p, Type type) {
   auto read = [&](auto value) {
     std::memcpy(&value, p, sizeof value);
     return C(value);
@@ -114,15 +110,20 @@ C loadElement(const char *p, Type type) {
   if (type.isF64())
     return read(double());
   if (auto floating = dyn_cast<FloatType>(type)) {
-    uint16_t bits;
-    std::memcpy(&bits, p, 2);
-    return C(llvm::APFloat(floating.getFloatSemantics(), llvm::APInt(16, bits))
-                 .convertToDouble());
+    uint16_t bits = 0;
+    std::memcpy(&bits, p, bytesOf(type));
+    llvm::APInt stored(floating.getWidth(), bits);
+    return C(
+        llvm::APFloat(floating.getFloatSemantics(), stored).convertToDouble());
   }
   bool isUnsigned = type.isUnsignedInteger() || type.isInteger(1);
   switch (bytesOf(type)) {
-  case 1:
-    return isUnsigned ? read(uint8_t()) : read(int8_t());
+  case 1: {
+    // Bits beyond those of the type don't count.
+    unsigned spare = type.isInteger(1) ? 0 : 8 - type.getIntOrFloatBitWidth();
+    uint8_t high = uint8_t(uint8_t(*p) << spare);
+    return isUnsigned ? C(uint8_t(high >> spare)) : C(int8_t(high) >> spare);
+  }
   case 2:
     return isUnsigned ? read(uint16_t()) : read(int16_t());
   case 4:
@@ -132,23 +133,26 @@ C loadElement(const char *p, Type type) {
   }
 }
 
-template <typename C>
-void storeElement(char *p, Type type, C value) {
+template <typename C> void storeElement(char *p, Type type, C value) {
   auto write = [&](auto stored) { std::memcpy(p, &stored, sizeof stored); };
   if (type.isF32())
     return write(float(value));
   if (type.isF64())
     return write(double(value));
   if (auto floating = dyn_cast<FloatType>(type)) {
-    llvm::APFloat result((double)value);
-    bool inexact;
-    result.convert(floating.getFloatSemantics(),
-                   llvm::APFloat::rmNearestTiesToEven, &inexact);
-    return write(uint16_t(result.bitcastToAPInt().getZExtValue()));
+    llvm::APFloat result = convertFloat(llvm::APFloat((double)value), floating);
+    uint64_t bits = result.bitcastToAPInt().getZExtValue();
+    return bytesOf(type) == 1 ? write(uint8_t(bits)) : write(uint16_t(bits));
   }
   switch (bytesOf(type)) {
-  case 1:
-    return write(type.isInteger(1) ? uint8_t(value != 0) : uint8_t(value));
+  case 1: {
+    if (type.isInteger(1))
+      return write(uint8_t(value != 0));
+    unsigned spare = 8 - type.getIntOrFloatBitWidth();
+    uint8_t high = uint8_t(uint8_t(value) << spare);
+    return write(type.isUnsignedInteger() ? uint8_t(high >> spare)
+                                          : uint8_t(int8_t(high) >> spare));
+  }
   case 2:
     return write(uint16_t(value));
   case 4:
@@ -159,15 +163,13 @@ void storeElement(char *p, Type type, C value) {
 }
 
 /// Operands as vectors of the type that is computed in.
-template <typename C>
-struct Operand {
+template <typename C> struct Operand {
   std::vector<C> values;
   bool splat;
   C operator[](size_t i) const { return values[splat ? 0 : i]; }
 };
 
-template <typename C>
-Operand<C> load(const ConstantData &data) {
+template <typename C> Operand<C> load(const ConstantData &data) {
   Operand<C> operand;
   operand.splat = data.splat;
   Type type = data.type.getElementType();
@@ -200,13 +202,10 @@ ElementsAttr fill(RankedTensorType type, bool splat, F &&at) {
   return makeConstant(type, std::move(blob));
 }
 
-template <typename C>
-using Unary = C (*)(C);
-template <typename C>
-using Binary = C (*)(C, C);
+template <typename C> using Unary = C (*)(C);
+template <typename C> using Binary = C (*)(C, C);
 
-template <typename C>
-Unary<C> unaryFunction(Operation *op) {
+template <typename C> Unary<C> unaryFunction(Operation *op) {
   return llvm::TypeSwitch<Operation *, Unary<C>>(op)
       .Case([](AbsOp) { return +[](C x) { return x < 0 ? C(-x) : x; }; })
       .Case([](NegateOp) { return +[](C x) { return C(-x); }; })
@@ -216,8 +215,7 @@ Unary<C> unaryFunction(Operation *op) {
       .Default(Unary<C>(nullptr));
 }
 
-template <typename C>
-Unary<C> floatFunction(Operation *op) {
+template <typename C> Unary<C> floatFunction(Operation *op) {
   return llvm::TypeSwitch<Operation *, Unary<C>>(op)
       .Case([](ExpOp) { return +[](C x) { return std::exp(x); }; })
       .Case([](LogOp) { return +[](C x) { return std::log(x); }; })
@@ -238,25 +236,21 @@ Unary<C> floatFunction(Operation *op) {
       .Default(Unary<C>(nullptr));
 }
 
-template <typename C>
-C larger(C x, C y) {
+template <typename C> C larger(C x, C y) {
   return x != x ? x : y != y ? y : std::max(x, y);
 }
-template <typename C>
-C smaller(C x, C y) {
+template <typename C> C smaller(C x, C y) {
   return x != x ? x : y != y ? y : std::min(x, y);
 }
 
-template <typename C>
-Binary<C> floatBinary(Operation *op) {
+template <typename C> Binary<C> floatBinary(Operation *op) {
   return llvm::TypeSwitch<Operation *, Binary<C>>(op)
       .Case([](AddOp) { return +[](C x, C y) { return x + y; }; })
       .Case([](SubtractOp) { return +[](C x, C y) { return x - y; }; })
       .Case([](MultiplyOp) { return +[](C x, C y) { return x * y; }; })
       .Case([](DivideOp) { return +[](C x, C y) { return x / y; }; })
-      .Case([](RemainderOp) {
-        return +[](C x, C y) { return std::fmod(x, y); };
-      })
+      .Case(
+          [](RemainderOp) { return +[](C x, C y) { return std::fmod(x, y); }; })
       .Case([](PowerOp) { return +[](C x, C y) { return std::pow(x, y); }; })
       .Case([](MaximumOp) { return +larger<C>; })
       .Case([](MinimumOp) { return +smaller<C>; })
@@ -264,8 +258,7 @@ Binary<C> floatBinary(Operation *op) {
 }
 
 /// Integers wrap: unsigned arithmetic on the bits.
-template <typename C>
-Binary<C> integerBinary(Operation *op) {
+template <typename C> Binary<C> integerBinary(Operation *op) {
   using U = uint64_t;
   return llvm::TypeSwitch<Operation *, Binary<C>>(op)
       .Case([](AddOp) { return +[](C x, C y) { return C(U(x) + U(y)); }; })
@@ -277,9 +270,7 @@ Binary<C> integerBinary(Operation *op) {
         };
       })
       .Case([](RemainderOp) {
-        return +[](C x, C y) {
-          return y == 0 || y == C(-1) ? C(0) : C(x % y);
-        };
+        return +[](C x, C y) { return y == 0 || y == C(-1) ? C(0) : C(x % y); };
       })
       .Case([](MaximumOp) { return +[](C x, C y) { return std::max(x, y); }; })
       .Case([](MinimumOp) { return +[](C x, C y) { return std::min(x, y); }; })
@@ -289,8 +280,7 @@ Binary<C> integerBinary(Operation *op) {
       .Default(Binary<C>(nullptr));
 }
 
-template <typename C>
-bool compare(Comparison predicate, C x, C y) {
+template <typename C> bool compare(Comparison predicate, C x, C y) {
   switch (predicate) {
   case Comparison::equal:
     return x == y;
@@ -352,6 +342,9 @@ ElementsAttr elementwise(Operation *op, ArrayRef<ConstantData> operands) {
 ElementsAttr castConstant(CastOp op, const ConstantData &data) {
   auto type = cast<RankedTensorType>(op.getType());
   Type to = type.getElementType(), from = data.type.getElementType();
+  // The operator's own folding knows everything about the small formats.
+  if (op.getOverflow() || op.getRounding())
+    return {};
   if (!isa<FloatType>(from)) {
     auto x = load<int64_t>(data);
     if (!isa<FloatType>(to))
@@ -368,6 +361,10 @@ ElementsAttr castConstant(CastOp op, const ConstantData &data) {
     return fill<int64_t>(type, data.splat,
                          [&](size_t i) { return int64_t(x[i] != 0); });
   unsigned width = to.getIntOrFloatBitWidth();
+  if (width < 8)
+    return fill<int64_t>(type, data.splat, [&](size_t i) {
+      return std::fabs(x[i]) < 0x1p31 ? int64_t(x[i]) : 0;
+    });
   bool isUnsigned = to.isUnsignedInteger();
   double low = isUnsigned ? 0 : -std::ldexp(1.0, width - 1);
   double high = std::ldexp(1.0, isUnsigned ? width : width - 1);
@@ -389,8 +386,7 @@ ElementsAttr castConstant(CastOp op, const ConstantData &data) {
 //===----------------------------------------------------------------------===//
 
 AsmResourceBlob allocate(RankedTensorType type) {
-  size_t bytes =
-      size_t(type.getNumElements()) * bytesOf(type.getElementType());
+  size_t bytes = size_t(type.getNumElements()) * bytesOf(type.getElementType());
   return HeapAsmResourceBlob::allocate(std::max<size_t>(bytes, 1), 64);
 }
 
@@ -508,7 +504,8 @@ ElementsAttr movement(Operation *op, ArrayRef<ElementsAttr> attributes,
     auto indices = load<int64_t>(operands[1]);
     if (data.splat)
       return makeSplat(type, data.bytes);
-    int64_t inner = from[axis] * bytes, count = operands[1].type.getNumElements();
+    int64_t inner = from[axis] * bytes,
+            count = operands[1].type.getNumElements();
     int64_t outer = 1;
     for (int64_t i = 0; i < axis; ++i)
       outer *= data.type.getDimSize(i);
@@ -639,13 +636,16 @@ ElementsAttr evaluate(Operation *op, ArrayRef<ElementsAttr> attributes) {
     return fill<int64_t>(type, false, [&](size_t i) { return values[i]; });
   }
   Type element = operands.back().type.getElementType();
+  if (isa<ComplexType>(element) && op->hasTrait<Elementwise>())
+    return {};
   if (auto cast = dyn_cast<CastOp>(op))
     return castConstant(cast, operands[0]);
   if (auto reduce = dyn_cast<ReduceOp>(op)) {
     if (element.isF64())
       return reduceConstant<double>(reduce, operands[0]);
-    return isa<FloatType>(element) ? reduceConstant<float>(reduce, operands[0])
-                                   : reduceConstant<int64_t>(reduce, operands[0]);
+    return isa<FloatType>(element)
+               ? reduceConstant<float>(reduce, operands[0])
+               : reduceConstant<int64_t>(reduce, operands[0]);
   }
   if (op->hasTrait<Elementwise>()) {
     if (element.isF64())

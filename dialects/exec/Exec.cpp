@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/exec/Exec.h"
+#include "dialects/graph/Graph.h"
 
 #include "mlir/IR/Builders.h"
 
@@ -100,16 +101,14 @@ void KernelOp::print(OpAsmPrinter &p) {
   p.printRegion(getBody(), /*printEntryBlockArgs=*/false);
 }
 
-/// The same element type and static sizes; encodings and signs may differ,
-/// which a lowered body has lost.
+/// The same element as stored and the same static sizes; encodings and signs
+/// may differ, which a lowered body has lost.
 static bool sameTensor(Type a, Type b) {
   auto x = dyn_cast<RankedTensorType>(a), y = dyn_cast<RankedTensorType>(b);
   if (!x || !y || x.getShape() != y.getShape())
     return false;
-  auto i = dyn_cast<IntegerType>(x.getElementType());
-  auto j = dyn_cast<IntegerType>(y.getElementType());
-  return i && j ? i.getWidth() == j.getWidth()
-                : x.getElementType() == y.getElementType();
+  return graph::storedType(x.getElementType()) ==
+         graph::storedType(y.getElementType());
 }
 
 LogicalResult KernelOp::verify() {

@@ -9,6 +9,7 @@
 #include "dialects/graph/Graph.h"
 
 #include "mlir/IR/Builders.h"
+#include "llvm/ADT/APFloat.h"
 
 using namespace mlir;
 using namespace aicc::graph;
@@ -65,28 +66,96 @@ LogicalResult SelectOp::verify() {
 }
 
 //===----------------------------------------------------------------------===//
+// BitcastOp
+//===----------------------------------------------------------------------===//
+
+/// Bits that an element's value has; a boolean is a byte like any other.
+static unsigned bitsOf(Type element) {
+  if (element.isInteger(1) || !element.isIntOrFloat())
+    return elementBytes(element) * 8;
+  return element.getIntOrFloatBitWidth();
+}
+
+LogicalResult BitcastOp::verify() {
+  Type from = getOperand().getType().getElementType();
+  Type to = getType().getElementType();
+  if (isa<StringType>(from) || isa<StringType>(to) ||
+      bitsOf(from) != bitsOf(to))
+    return emitOpError() << "reads " << from << " as " << to
+                         << ", expected types of the same width";
+  return success();
+}
+
+OpFoldResult BitcastOp::fold(FoldAdaptor) {
+  return getOperand().getType() == getType() ? getOperand() : Value();
+}
+
+//===----------------------------------------------------------------------===//
 // CastOp
 //===----------------------------------------------------------------------===//
 
 /// The conversion of one element, as the description of graph.cast says; the
 /// values are those of the lowered code.
-static APFloat convertFloat(APFloat value, FloatType to) {
+APFloat aicc::graph::convertFloat(APFloat value, FloatType to, bool overflow,
+                                  Rounding rounding) {
+  const llvm::fltSemantics &format = to.getFloatSemantics();
   bool lost;
-  value.convert(to.getFloatSemantics(), APFloat::rmNearestTiesToEven, &lost);
-  return value;
+  auto nearest = APFloat::rmNearestTiesToEven;
+  if (isa<Float8E8M0FNUType>(to)) {
+    value.convert(APFloat::IEEEsingle(), nearest, &lost);
+    value.clearSign();
+    APFloat least = scalbn(APFloat(1.0f), -127, nearest);
+    bool isBelow = value < least;
+    if (value.isNaN() || (overflow && isBelow))
+      return APFloat::getNaN(format);
+    if (isBelow)
+      return APFloat(format, APInt(8, 0));
+    int exponent = value.isInfinity() ? 128 : ilogb(value);
+    if (value.isFinite()) {
+      // 1 <= fraction < 2
+      float fraction = scalbn(value, -exponent, nearest).convertToFloat();
+      exponent += rounding == Rounding::up        ? fraction > 1
+                  : rounding == Rounding::nearest ? fraction >= 1.5f
+                                                  : 0;
+    }
+    if (exponent > 127 && overflow)
+      return APFloat::getNaN(format);
+    return APFloat(format, APInt(8, std::min(exponent, 127) + 127));
+  }
+  bool isNarrow = to.getWidth() <= 8;
+  bool hasNan = llvm::APFloat::semanticsHasNaN(format);
+  if (value.isNaN() && !hasNan)
+    return APFloat::getZero(format);
+  bool isNegative = value.isNegative(), isNan = value.isNaN();
+  APFloat result = value;
+  if (!value.isInfinity() || hasNan)
+    result.convert(format, nearest, &lost);
+  if (isNarrow && !isNan && (value.isInfinity() || !result.isFinite()) &&
+      (!overflow || !hasNan))
+    return APFloat::getLargest(format, isNegative);
+  return result;
 }
 
-static Attribute convert(Attribute element, Type from, Type to) {
+static Attribute convert(Attribute element, Type from, Type to, bool overflow,
+                         Rounding rounding) {
   auto makeFloat = [&](const APFloat &v) { return FloatAttr::get(to, v); };
   if (auto value = dyn_cast<FloatAttr>(element)) {
     APFloat v = value.getValue();
     if (auto type = dyn_cast<FloatType>(to))
-      return makeFloat(convertFloat(v, type));
+      return makeFloat(convertFloat(v, type, overflow, rounding));
     auto type = cast<IntegerType>(to);
     if (type.getWidth() == 1)
       return IntegerAttr::get(to, APInt(1, !v.isZero()));
     if (v.isNaN())
       return IntegerAttr::get(to, APInt(type.getWidth(), 0));
+    if (type.getWidth() < 8) {
+      llvm::APSInt whole(32, false);
+      bool exact;
+      auto status = v.convertToInteger(whole, APFloat::rmTowardZero, &exact);
+      return IntegerAttr::get(to, status & APFloat::opInvalidOp
+                                      ? APInt(type.getWidth(), 0)
+                                      : whole.trunc(type.getWidth()));
+    }
     // Conversion of APFloat saturates.
     llvm::APSInt result(type.getWidth(), type.isUnsigned());
     bool exact;
@@ -100,9 +169,11 @@ static Attribute convert(Attribute element, Type from, Type to) {
   auto source = cast<IntegerType>(from);
   bool isUnsigned = source.isUnsigned() || source.getWidth() == 1;
   if (auto type = dyn_cast<FloatType>(to)) {
-    APFloat result(type.getFloatSemantics());
+    bool isNarrow = type.getWidth() <= 8;
+    APFloat result(isNarrow ? APFloat::IEEEsingle() : type.getFloatSemantics());
     result.convertFromAPInt(v, !isUnsigned, APFloat::rmNearestTiesToEven);
-    return makeFloat(result);
+    return makeFloat(isNarrow ? convertFloat(result, type, overflow, rounding)
+                              : result);
   }
   auto type = dyn_cast<IntegerType>(to);
   if (!type)
@@ -124,13 +195,17 @@ OpFoldResult CastOp::fold(FoldAdaptor adaptor) {
     return {};
   Type from = elements.getElementType(), to = getType().getElementType();
   auto type = getType();
+  auto converted = [&](Attribute element) {
+    return convert(element, from, to, getOverflow(),
+                   getRounding().value_or(Rounding::up));
+  };
   if (elements.isSplat()) {
-    Attribute value = convert(elements.getSplatValue<Attribute>(), from, to);
+    Attribute value = converted(elements.getSplatValue<Attribute>());
     return value ? DenseElementsAttr::get(type, value) : OpFoldResult();
   }
   SmallVector<Attribute> values;
   for (Attribute element : elements.getValues<Attribute>()) {
-    values.push_back(convert(element, from, to));
+    values.push_back(converted(element));
     if (!values.back())
       return {};
   }

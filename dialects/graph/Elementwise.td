@@ -124,14 +124,43 @@ def Graph_SelectOp : Graph_ElementwiseOp<"select", [
   let hasVerifier = 1;
 }
 
+def Graph_BitcastOp : Graph_ElementwiseOp<"bitcast", []> {
+  let summary = "read the bits of elements as another type of the same width";
+  let arguments = (ins Graph_Tensor:$operand);
+  let results = (outs Graph_Tensor:$result);
+  let assemblyFormat =
+      "$operand attr-dict `:` functional-type(operands, results)";
+  let hasVerifier = 1;
+  let hasFolder = 1;
+}
+
+def Graph_Rounding : I32EnumAttr<"Rounding", "rounding to a power of two", [
+    I32EnumAttrCase<"up", 0>, I32EnumAttrCase<"down", 1>,
+    I32EnumAttrCase<"nearest", 2>]> {
+  let cppNamespace = "::aicc::graph";
+  let genSpecializedAttr = 0;
+}
+def Graph_RoundingAttr : EnumAttr<Graph_Dialect, Graph_Rounding, "rounding">;
+
 def Graph_CastOp : Graph_ElementwiseOp<"cast", []> {
   let summary = "convert the element type";
   let description = [{
     Signedness comes from the element type (`ui8` is unsigned, `i8` and `si8`
     signed). Float to integer truncates toward zero and saturates; integer to
-    narrower integer wraps; anything to `i1` is `x != 0`.
+    narrower integer wraps; anything to `i1` is `x != 0`. To an integer of fewer
+    than eight bits, a float wraps too (what 32 bits can't hold becomes 0).
+
+    Float to float rounds to the nearest, ties to even. What is too large
+    becomes infinity; in a format of eight bits or fewer the largest number,
+    also an infinity does, or, with `overflow`, infinity or else NaN, where the
+    format has one. NaN becomes 0 in a format without NaN.
+
+    `f8E8M0FNU` has powers of two only: `rounding` says which one a number
+    between two of them becomes (`up` if absent), ties of `nearest` go up. What
+    is too small becomes the smallest, with `overflow` NaN; signs are lost.
   }];
-  let arguments = (ins Graph_Tensor:$operand);
+  let arguments = (ins Graph_Tensor:$operand, UnitAttr:$overflow,
+                       OptionalAttr<Graph_RoundingAttr>:$rounding);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat =
       "$operand attr-dict `:` functional-type(operands, results)";

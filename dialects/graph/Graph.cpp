@@ -19,6 +19,9 @@ using namespace aicc::graph;
 #include "dialects/graph/GraphDialect.cpp.inc"
 #include "dialects/graph/GraphEnums.cpp.inc"
 
+#define GET_TYPEDEF_CLASSES
+#include "dialects/graph/GraphTypes.cpp.inc"
+
 #define GET_ATTRDEF_CLASSES
 #include "dialects/graph/GraphAttributes.cpp.inc"
 
@@ -26,6 +29,10 @@ using namespace aicc::graph;
 #include "dialects/graph/GraphOps.cpp.inc"
 
 void GraphDialect::initialize() {
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/graph/GraphTypes.cpp.inc"
+      >();
   addAttributes<
 #define GET_ATTRDEF_LIST
 #include "dialects/graph/GraphAttributes.cpp.inc"
@@ -67,6 +74,50 @@ LogicalResult aicc::graph::verifyElementwise(Operation *op) {
     if (failed(check(type)))
       return failure();
   return success();
+}
+
+unsigned aicc::graph::elementBytes(Type element) {
+  if (isa<StringType>(element))
+    return 16;
+  if (auto complex = dyn_cast<ComplexType>(element))
+    return isa<Float32Type, Float64Type>(complex.getElementType())
+               ? 2 * elementBytes(complex.getElementType())
+               : 0;
+  if (isa<Float8E4M3FNType, Float8E4M3FNUZType, Float8E5M2Type,
+          Float8E5M2FNUZType, Float8E8M0FNUType, Float4E2M1FNType,
+          Float6E2M3FNType, Float6E3M2FNType>(element))
+    return 1;
+  if (isa<Float16Type, BFloat16Type, Float32Type, Float64Type>(element))
+    return element.getIntOrFloatBitWidth() / 8;
+  auto integer = dyn_cast<IntegerType>(element);
+  if (!integer)
+    return 0;
+  switch (integer.getWidth()) {
+  case 1:
+  case 2:
+  case 4:
+  case 8:
+    return 1;
+  case 16:
+  case 32:
+  case 64:
+    return integer.getWidth() / 8;
+  }
+  return 0;
+}
+
+Type aicc::graph::storedType(Type element) {
+  MLIRContext *context = element.getContext();
+  if (isa<ComplexType, StringType>(element))
+    return IntegerType::get(context, elementBytes(element) * 8);
+  bool isFloat = isa<FloatType>(element);
+  if (isFloat && elementBytes(element) != 1)
+    return element;
+  auto integer = dyn_cast<IntegerType>(element);
+  if (!integer && !isFloat)
+    return element;
+  unsigned width = isFloat ? 8 : integer.getWidth();
+  return IntegerType::get(context, width == 1 ? 1 : std::max(width, 8u));
 }
 
 bool aicc::graph::hasDims(Type type) {

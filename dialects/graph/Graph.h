@@ -28,6 +28,16 @@ mlir::LogicalResult verifyElementwise(mlir::Operation *op);
 /// encoding, if any, agrees with the static sizes).
 bool hasDims(mlir::Type type);
 
+/// Bytes that an element takes in memory, the same on every device: integers
+/// and floats narrower than a byte take one, a string 16. 0 for a type that
+/// tensors can't have.
+unsigned elementBytes(mlir::Type element);
+
+/// The type of an element inside a kernel: integers without a sign; the bits of
+/// what is narrower than a byte and of floats of a byte as `i8`; complex
+/// numbers and strings, which kernels only move, as an integer of their size.
+mlir::Type storedType(mlir::Type element);
+
 /// The same element types, and no dimension that is known to differ.
 bool compatibleTypes(mlir::TypeRange inferred, mlir::TypeRange declared);
 
@@ -43,6 +53,16 @@ public:
 
 #include "dialects/graph/GraphDialect.h.inc"
 #include "dialects/graph/GraphEnums.h.inc"
+
+#define GET_TYPEDEF_CLASSES
+#include "dialects/graph/GraphTypes.h.inc"
+
+namespace aicc::graph {
+/// The conversion of a float as graph.cast describes it.
+llvm::APFloat convertFloat(llvm::APFloat value, mlir::FloatType to,
+                           bool overflow = false,
+                           Rounding rounding = Rounding::up);
+} // namespace aicc::graph
 
 #define GET_ATTRDEF_CLASSES
 #include "dialects/graph/GraphAttributes.h.inc"

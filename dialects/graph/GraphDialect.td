@@ -9,6 +9,7 @@
 #define AICC_DIALECTS_GRAPH_DIALECT_TD
 
 include "mlir/IR/OpBase.td"
+include "mlir/IR/AttrTypeBase.td"
 include "mlir/IR/EnumAttr.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
@@ -32,10 +33,20 @@ def Graph_Dialect : Dialect {
   }];
   let hasConstantMaterializer = 1;
   let useDefaultAttributePrinterParser = 1;
+  let useDefaultTypePrinterParser = 1;
 }
 
 class Graph_Op<string mnemonic, list<Trait> traits = []>
     : Op<Graph_Dialect, mnemonic, !listconcat([Pure], traits)>;
+
+def Graph_StringType : TypeDef<Graph_Dialect, "String"> {
+  let mnemonic = "string";
+  let summary = "an element that is a sequence of bytes";
+  let description = [{
+    In memory a pointer to the bytes and their number, 64 bits each; only
+    devices that share the host's memory hold such elements.
+  }];
+}
 
 /// A dynamic dimension without an expression has no meaning here.
 def Graph_HasDims : CPred<"::aicc::graph::hasDims($_self)">;
@@ -43,7 +54,8 @@ class Graph_TensorOf<list<Type> elements>
     : RankedTensorOf<elements, [Graph_HasDims],
                      "ranked tensor with an expression for every dynamic dimension">;
 
-def Graph_Tensor : Graph_TensorOf<[AnyInteger, AnyFloat]>;
+def Graph_Tensor
+    : Graph_TensorOf<[AnyInteger, AnyFloat, AnyComplex, Graph_StringType]>;
 def Graph_FloatTensor : Graph_TensorOf<[AnyFloat]>;
 def Graph_IntTensor : Graph_TensorOf<[AnyInteger]>;
 def Graph_BoolTensor : Graph_TensorOf<[I1]>;

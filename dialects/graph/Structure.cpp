@@ -78,12 +78,8 @@ LogicalResult ConstantOp::verify() {
     AsmResourceBlob *blob = resource.getRawHandle().getBlob();
     if (!blob)
       return success();
-    Type element = getType().getElementType();
-    uint64_t bits = element.getIntOrFloatBitWidth();
-    uint64_t bytes = getType().getNumElements() * llvm::divideCeil(bits, 8);
-    // Four-bit elements may be packed two to a byte.
-    if (bits < 8 && bits > 1)
-      bytes = llvm::divideCeil(getType().getNumElements() * bits, 8);
+    uint64_t bytes = uint64_t(getType().getNumElements()) *
+                     elementBytes(getType().getElementType());
     if (blob->getData().size() < bytes)
       return emitOpError() << "resource holds " << blob->getData().size()
                            << " bytes, expected " << bytes;

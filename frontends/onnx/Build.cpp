@@ -139,11 +139,18 @@ Value Node::full(double value, Value like, Type element) {
 // Shapes
 //===----------------------------------------------------------------------===//
 
-Value Node::cast(Value value, Type element) {
+Value Node::cast(Value value, Type element, bool overflow,
+                 gr::Rounding rounding) {
   if (!value || failed() || elementOf(value) == element)
     return value;
+  // What doesn't concern the types stays out of the graph.
+  auto to = dyn_cast<FloatType>(element);
+  bool narrow = to && to.getWidth() <= 8;
+  auto mode = gr::RoundingAttr::get(b.getContext(), rounding);
+  bool rounds = isa<Float8E8M0FNUType>(element) && rounding != gr::Rounding::up;
   return gr::CastOp::create(b, loc, gr::withElement(tensorType(value), element),
-                            value);
+                            value, narrow && overflow,
+                            rounds ? mode : gr::RoundingAttr());
 }
 
 Value Node::reshape(Value value, ArrayRef<AffineExpr> dims) {

@@ -124,7 +124,9 @@ public:
                         llvm::ArrayRef<double> values, Type element);
   Value constant(llvm::ArrayRef<int64_t> values, Type element);
   Value constant(llvm::ArrayRef<double> values, Type element);
-  Value cast(Value value, Type element);
+  /// `overflow` and `rounding` are those of graph.cast.
+  Value cast(Value value, Type element, bool overflow = false,
+             graph::Rounding rounding = graph::Rounding::up);
   Value reshape(Value value, llvm::ArrayRef<AffineExpr> dims);
   Value transpose(Value value, llvm::ArrayRef<int64_t> permutation);
   /// numpy's rule: dimensions are aligned at the end.

@@ -170,15 +170,13 @@ static void castTo(Node &n, int32_t to) {
   if (!element)
     return n.unsupported("target type " + dataTypeName(to));
   Value x = n.operand(0);
-  bool narrow = element.getIntOrFloatBitWidth() < 8;
-  if (isa<FloatType>(element) && element.getIntOrFloatBitWidth() <= 8 &&
-      !n.integer("saturate", 1))
-    return n.unsupported("saturate = 0");
-  // Out of range a float becomes an integer first, whose low bits are taken.
-  if (x && narrow && isa<IntegerType>(element) && !element.isInteger(1) &&
-      isa<FloatType>(elementOf(x)))
-    x = n.cast(x, n.b.getI32Type());
-  n.set(0, n.cast(x, element));
+  bool overflow = !n.integer("saturate", 1);
+  std::string mode = n.string("round_mode", "up");
+  std::optional<gr::Rounding> rounding = gr::symbolizeRounding(mode);
+  if (!n.require(rounding.has_value(), "round_mode is \"" + mode +
+                                           "\", expected up, down or nearest"))
+    return;
+  n.set(0, n.cast(x, element, overflow, *rounding));
 }
 
 static void cast(Node &n) {
@@ -188,10 +186,33 @@ static void cast(Node &n) {
 /// Version 1 names the type.
 static void castByName(Node &n) {
   std::string to = StringRef(n.string("to", "")).lower();
-  for (int32_t type = FLOAT; type <= INT2; ++type)
+  for (int32_t type = FLOAT; type <= FLOAT6E3M2; ++type)
     if (dataTypeName(type) == to)
       return castTo(n, type);
   n.fail("to is \"" + to + "\", expected the name of a type");
+}
+
+static void bitCast(Node &n) {
+  auto to = static_cast<int32_t>(n.requiredInteger("to"));
+  Type element = elementType(n.importer.context, to);
+  Value x = n.operand(0);
+  if (!x || !n.require(element && !isa<gr::StringType>(element),
+                       "to is " + dataTypeName(to) + ", expected a number's"))
+    return;
+  if (element == elementOf(x))
+    return n.set(0, x);
+  auto bits = [](Type type) {
+    return type.isInteger(1) || !type.isIntOrFloat()
+               ? gr::elementBytes(type) * 8
+               : type.getIntOrFloatBitWidth();
+  };
+  if (!n.require(bits(element) == bits(elementOf(x)),
+                 "reads " + n.print(elementOf(x)) + " as " + n.print(element) +
+                     ", expected a type of the same width"))
+    return;
+  n.set(0, gr::BitcastOp::create(n.b, n.loc,
+                                 gr::withElement(tensorType(x), element), x)
+               .getResult());
 }
 
 static void castLike(Node &n) {
@@ -283,6 +304,7 @@ llvm::ArrayRef<Operator> aicc::onnx::elementwiseOperators() {
       {"", "Mean", 1, mean},
       {"", "Cast", 1, castByName},
       {"", "Cast", 6, cast},
+      {"", "BitCast", 26, bitCast},
       {"", "CastLike", 15, castLike},
       {"", "Where", 9, where},
       {"", "Clip", 1, clip},

@@ -201,95 +201,6 @@ static void convTranspose(Node &n) {
 }
 
 //===----------------------------------------------------------------------===//
-// Integer products
-//===----------------------------------------------------------------------===//
-
-/// x - zero as 32-bit integers; a zero point per row or column has its place
-/// along `axis`.
-static Value centred(Node &n, unsigned input, unsigned zero, int64_t axis) {
-  Type wide = n.b.getI32Type();
-  Value x = n.cast(n.operand(input), wide);
-  if (!x || !n.has(zero))
-    return x;
-  Value z = n.cast(n.operand(zero), wide);
-  if (!z)
-    return {};
-  if (rankOf(z) == 1 && !gr::isConstant(dimsOf(z)[0], 1))
-    z = n.broadcastAlong(z, x, axis < 0 ? axis + rankOf(x) : axis);
-  else if (rankOf(z) <= 1)
-    z = n.reshape(z, {});
-  return n.subtract(x, z);
-}
-
-static void matMulInteger(Node &n) {
-  Value a = n.operand(0), bb = n.operand(1);
-  if (!a || !bb ||
-      !n.require(rankOf(a) > 1 && rankOf(bb) > 1,
-                 "a factor is a vector, expected a matrix"))
-    return;
-  n.set(0, n.matmul(centred(n, 0, 2, -2), centred(n, 1, 3, -1)));
-}
-
-static void convInteger(Node &n) {
-  n.set(0, convolve(n, centred(n, 0, 2, 1), centred(n, 1, 3, 0)));
-}
-
-/// Scales an integer product back to the type of the output's zero point.
-static Value requantize(Node &n, Value sum, Value scale, unsigned outScale,
-                        unsigned outZero) {
-  Type real = n.b.getF32Type();
-  Value zero = n.operand(outZero), out = n.cast(n.operand(outScale), real);
-  if (!sum || !scale || !zero || !out)
-    return {};
-  auto flat = [&](Value v) {
-    return v && rankOf(v) == 1 && gr::isConstant(dimsOf(v)[0], 1)
-               ? n.reshape(v, {})
-               : v;
-  };
-  Value y = n.multiply(n.cast(sum, real), scale);
-  y = n.unary<gr::RoundEvenOp>(n.divide(y, flat(out)));
-  y = n.add(y, n.cast(flat(zero), real));
-  return n.cast(y, elementOf(zero));
-}
-
-static void qLinearMatMul(Node &n) {
-  Type real = n.b.getF32Type();
-  Value aScale = n.cast(n.operand(1), real),
-        bScale = n.cast(n.operand(4), real);
-  Value a = n.operand(0);
-  if (!a || !aScale || !bScale)
-    return;
-  if (rankOf(aScale) > 1 || rankOf(bScale) > 1)
-    return n.unsupported("scales of several dimensions");
-  if (rankOf(aScale) == 1 && !gr::isConstant(dimsOf(aScale)[0], 1))
-    aScale = n.reshape(aScale, Dims{dimsOf(aScale)[0], n.number(1)});
-  else
-    aScale = n.reshape(aScale, {});
-  if (rankOf(bScale) == 1 && gr::isConstant(dimsOf(bScale)[0], 1))
-    bScale = n.reshape(bScale, {});
-  Value sum = n.matmul(centred(n, 0, 2, -2), centred(n, 3, 5, -1));
-  n.set(0, requantize(n, sum, n.multiply(aScale, bScale), 6, 7));
-}
-
-static void qLinearConv(Node &n) {
-  Type real = n.b.getF32Type();
-  Value sum = convolve(n, centred(n, 0, 2, 1), centred(n, 3, 5, 0));
-  Value xScale = n.cast(n.operand(1), real),
-        wScale = n.cast(n.operand(4), real);
-  if (!sum || !xScale || !wScale)
-    return;
-  if (n.has(8))
-    sum = n.add(sum, n.broadcastAlong(n.operand(8), sum, 1));
-  xScale = n.reshape(xScale, {});
-  Value scale = n.multiply(xScale, wScale);
-  if (sum && scale && rankOf(scale) == 1)
-    scale = gr::isConstant(dimsOf(scale)[0], 1)
-                ? n.reshape(scale, {})
-                : n.broadcastAlong(scale, sum, 1);
-  n.set(0, requantize(n, sum, scale, 6, 7));
-}
-
-//===----------------------------------------------------------------------===//
 // Einsum
 //===----------------------------------------------------------------------===//
 
@@ -554,10 +465,6 @@ llvm::ArrayRef<Operator> aicc::onnx::productOperators() {
       {"", "Gemm", 1, gemm},
       {"", "Conv", 1, conv},
       {"", "ConvTranspose", 1, convTranspose},
-      {"", "MatMulInteger", 10, matMulInteger},
-      {"", "ConvInteger", 10, convInteger},
-      {"", "QLinearMatMul", 10, qLinearMatMul},
-      {"", "QLinearConv", 10, qLinearConv},
       {"", "Einsum", 12, einsum},
       {"", "Det", 11, determinant},
   };

@@ -268,6 +268,8 @@ const Known *Importer::known(Tensor &tensor) {
     if (count > maxKnown)
       return nullptr;
   }
+  if (!tensor.element.isIntOrFloat())
+    return nullptr;
   Payload payload;
   std::string error;
   if (!decode(*model, *tensor.payload, payload, error)) {

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "frontends/onnx/Tensors.h"
+#include "dialects/graph/Graph.h"
 
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/ADT/StringExtras.h"
@@ -55,6 +56,8 @@ constexpr TypeInfo typeInfos[] = {
     {FLOAT8E8M0, "float8e8m0", 8, Field::int32},
     {UINT2, "uint2", 2, Field::int32},
     {INT2, "int2", 2, Field::int32},
+    {FLOAT6E2M3, "float6e2m3", 6, Field::int32},
+    {FLOAT6E3M2, "float6e3m2", 6, Field::int32},
 };
 
 const TypeInfo *infoOf(int32_t type) {
@@ -135,6 +138,14 @@ Type aicc::onnx::elementType(MLIRContext *context, int32_t type) {
     return natural(2);
   case INT2:
     return integer(2);
+  case FLOAT6E2M3:
+    return Float6E2M3FNType::get(context);
+  case FLOAT6E3M2:
+    return Float6E3M2FNType::get(context);
+  case COMPLEX64:
+    return ComplexType::get(Float32Type::get(context));
+  case COMPLEX128:
+    return ComplexType::get(Float64Type::get(context));
   default:
     return {};
   }
@@ -148,7 +159,7 @@ int32_t aicc::onnx::dataTypeOf(Type element) {
 }
 
 unsigned aicc::onnx::elementBytes(Type element) {
-  return llvm::divideCeil(element.getIntOrFloatBitWidth(), 8);
+  return graph::elementBytes(element);
 }
 
 bool aicc::onnx::checkTensor(const proto::TensorProto &tensor,
@@ -193,10 +204,15 @@ bool aicc::onnx::checkTensor(const proto::TensorProto &tensor,
 /// Spreads values of `bits` < 8 bits to one byte each.
 static void unpack(StringRef packed, unsigned bits, bool isSigned,
                    int64_t count, std::vector<char> &out) {
-  unsigned per = 8 / bits, mask = (1u << bits) - 1;
+  unsigned mask = (1u << bits) - 1;
   out.resize(count);
   for (int64_t i = 0; i < count; ++i) {
-    unsigned value = (uint8_t(packed[i / per]) >> (i % per * bits)) & mask;
+    // Six bits may lie across two bytes.
+    uint64_t first = uint64_t(i) * bits, byte = first / 8;
+    unsigned value = uint8_t(packed[byte]);
+    if (first % 8 + bits > 8)
+      value |= unsigned(uint8_t(packed[byte + 1])) << 8;
+    value = value >> (first % 8) & mask;
     if (isSigned && (value >> (bits - 1)))
       value |= ~mask;
     out[i] = char(value);
@@ -232,7 +248,7 @@ bool aicc::onnx::decode(Model &model, const proto::TensorProto &tensor,
             " " + field.str() + ", expected " + std::to_string(expected);
     return false;
   };
-  if (info.field == Field::none || info.bits > 64 || info.type == COMPLEX64) {
+  if (info.field == Field::none) {
     error =
         name + " has element type " + info.name + ", which is not supported";
     return false;
@@ -258,8 +274,10 @@ bool aicc::onnx::decode(Model &model, const proto::TensorProto &tensor,
     return adopt(tensor.raw_data());
   }
   auto array = [&](const auto &field, const char *what) {
-    if (uint64_t(field.size()) != uint64_t(count) || typed != field.size())
-      return wrong(what, typed, count);
+    // A complex number is two values, one after the other.
+    uint64_t expected = size / sizeof(*field.data());
+    if (uint64_t(field.size()) != expected || typed != field.size())
+      return wrong(what, typed, expected);
     payload.bytes = {reinterpret_cast<const char *>(field.data()),
                      field.size() * sizeof(*field.data())};
     return true;
@@ -283,7 +301,9 @@ bool aicc::onnx::decode(Model &model, const proto::TensorProto &tensor,
     break;
   }
   // Narrow types sit one (4- and 2-bit types: several) to a wider number.
-  uint64_t expected = small ? size : count;
+  // Six-bit floats have a number each.
+  bool shared = small && info.bits != 6;
+  uint64_t expected = shared ? size : count;
   uint64_t found = info.field == Field::uint64 ? tensor.uint64_data_size()
                                                : tensor.int32_data_size();
   if (found != expected || uint64_t(typed) != found)
@@ -296,9 +316,11 @@ bool aicc::onnx::decode(Model &model, const proto::TensorProto &tensor,
                          : uint64_t(uint32_t(tensor.int32_data(i)));
     if (info.type == BOOL)
       value = value != 0;
+    if (info.bits == 6)
+      value &= 0x3f;
     std::memcpy(bytes->data() + i * width, &value, width);
   }
-  if (small)
+  if (shared)
     return adopt({bytes->data(), bytes->size()});
   payload.bytes = {bytes->data(), bytes->size()};
   payload.copy = std::move(bytes);
@@ -325,7 +347,8 @@ ElementsAttr aicc::onnx::toAttribute(MLIRContext *context,
         values.push_back(c != 0);
       return DenseElementsAttr::get(type, values);
     }
-    unsigned bits = element.getIntOrFloatBitWidth();
+    unsigned bits =
+        isa<ComplexType>(element) ? 64 : element.getIntOrFloatBitWidth();
     if (bits < 8) {
       SmallVector<APInt> values;
       for (char c : payload.bytes)
@@ -412,8 +435,7 @@ aicc::onnx::densify(Model &model, const proto::SparseTensorProto &sparse,
     return nullptr;
   const TypeInfo &info = *infoOf(values.data_type());
   int64_t count = countOf(*dense);
-  if (info.bits < 8 || info.bits > 64 ||
-      uint64_t(count) > model.denseBudget / (info.bits / 8)) {
+  if (info.bits < 8 || uint64_t(count) > model.denseBudget / (info.bits / 8)) {
     error = name + " of type " + info.name + " with " + std::to_string(count) +
             " elements is not supported";
     return nullptr;

@@ -48,19 +48,21 @@ enum DataType : int32_t {
   FLOAT4E2M1 = 23,
   FLOAT8E8M0 = 24,
   UINT2 = 25,
-  INT2 = 26
+  INT2 = 26,
+  FLOAT6E2M3 = 27,
+  FLOAT6E3M2 = 28
 };
 
 /// The name as ONNX writes it, "float16"; "type 99" for an unknown number.
 std::string dataTypeName(int32_t type);
 
-/// The element type; null for strings, complex numbers and unknown types.
+/// The element type; null for strings and unknown types.
 /// Signed integers are signless, unsigned ones `uiN`, booleans `i1`.
 mlir::Type elementType(mlir::MLIRContext *context, int32_t type);
 /// The inverse, UNDEFINED if there is none.
 int32_t dataTypeOf(mlir::Type element);
 
-/// Bytes of an element in memory: 4- and 2-bit types take one byte each.
+/// Bytes of an element in memory: narrower types take one byte each.
 unsigned elementBytes(mlir::Type element);
 
 /// Checks type and dimensions without touching the data.

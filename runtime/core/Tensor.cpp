@@ -45,7 +45,9 @@ static Status makeTensor(aicc_type type, std::span<const int64_t> dims,
                          void *data, std::unique_ptr<aicc_tensor> &out) {
   size_t bytes;
   AICC_RETURN_IF_ERROR(denseBytes(type, dims, bytes));
-  if (data && reinterpret_cast<uintptr_t>(data) % aicc_type_size(type) != 0)
+  // Nothing needs more than the alignment of 8 bytes.
+  const size_t alignment = std::min<size_t>(aicc_type_size(type), 8);
+  if (data && reinterpret_cast<uintptr_t>(data) % alignment != 0)
     return invalidArgument("data of a tensor of " +
                            std::string(aicc_type_name(type)) +
                            " is not aligned to its elements");
@@ -140,6 +142,13 @@ aicc_device *aicc_tensor_device(const aicc_tensor *tensor) {
 // DLPack
 //===----------------------------------------------------------------------===//
 
+static constexpr std::pair<uint8_t, aicc_type> dlpackFloat8[] = {
+    {kDLFloat8_e4m3fn, AICC_F8E4M3FN},
+    {kDLFloat8_e4m3fnuz, AICC_F8E4M3FNUZ},
+    {kDLFloat8_e5m2, AICC_F8E5M2},
+    {kDLFloat8_e5m2fnuz, AICC_F8E5M2FNUZ},
+    {kDLFloat8_e8m0fnu, AICC_F8E8M0FNU}};
+
 static aicc_type fromDLPack(DLDataType type) {
   if (type.lanes != 1)
     return aicc_type(0);
@@ -165,21 +174,33 @@ static aicc_type fromDLPack(DLDataType type) {
                              : aicc_type(0);
   case kDLBfloat:
     return type.bits == 16 ? AICC_BF16 : aicc_type(0);
+  case kDLComplex:
+    return type.bits == 64    ? AICC_C64
+           : type.bits == 128 ? AICC_C128
+                              : aicc_type(0);
   }
+  for (auto [code, known] : dlpackFloat8)
+    if (type.code == code && type.bits == 8)
+      return known;
   return aicc_type(0);
 }
 
+// Its `bits` are 0 for what DLPack has no type for.
 static DLDataType toDLPack(aicc_type type) {
   const uint8_t bits = uint8_t(aicc_type_size(type) * 8);
   switch (type) {
   case AICC_BOOL:
     return {kDLBool, bits, 1};
   case AICC_I8:
+  case AICC_I4: // a byte each, as which DLPack knows them
+  case AICC_I2:
   case AICC_I16:
   case AICC_I32:
   case AICC_I64:
     return {kDLInt, bits, 1};
   case AICC_U8:
+  case AICC_U4:
+  case AICC_U2:
   case AICC_U16:
   case AICC_U32:
   case AICC_U64:
@@ -190,6 +211,23 @@ static DLDataType toDLPack(aicc_type type) {
   case AICC_F32:
   case AICC_F64:
     break;
+  case AICC_C64:
+  case AICC_C128:
+    return {kDLComplex, bits, 1};
+  case AICC_F8E4M3FN:
+  case AICC_F8E4M3FNUZ:
+  case AICC_F8E5M2:
+  case AICC_F8E5M2FNUZ:
+  case AICC_F8E8M0FNU:
+    for (auto [code, known] : dlpackFloat8)
+      if (type == known)
+        return {code, bits, 1};
+    break;
+  case AICC_F4E2M1FN:
+  case AICC_F6E2M3FN:
+  case AICC_F6E3M2FN:
+  case AICC_STRING:
+    return {kDLOpaqueHandle, 0, 1};
   }
   return {kDLFloat, bits, 1};
 }
@@ -266,11 +304,16 @@ aicc_status aicc_tensor_to_dlpack(aicc_tensor *tensor, DLManagedTensor **out) {
           Status(Code::unsupported, "DLPack has no device type for " + name));
     index = int32_t(std::atoi(name.c_str() + colon + 1));
   }
+  const DLDataType element = toDLPack(tensor->type);
+  if (element.bits == 0)
+    return report(
+        Status(Code::unsupported, std::string("DLPack has no type for ") +
+                                      aicc_type_name(tensor->type)));
   auto *managed = new DLManagedTensor{};
   managed->dl_tensor.data = tensor->data;
   managed->dl_tensor.device = {type, index};
   managed->dl_tensor.ndim = int32_t(tensor->dims.size());
-  managed->dl_tensor.dtype = toDLPack(tensor->type);
+  managed->dl_tensor.dtype = element;
   managed->dl_tensor.shape = tensor->dims.data();
   managed->manager_ctx = tensor;
   managed->deleter = [](DLManagedTensor *self) {

@@ -45,7 +45,10 @@ static_assert(int(program::ElementType::bool_) == AICC_BOOL &&
               int(program::ElementType::u8) == AICC_U8 &&
               int(program::ElementType::u64) == AICC_U64 &&
               int(program::ElementType::bf16) == AICC_BF16 &&
-              int(program::ElementType::f64) == AICC_F64);
+              int(program::ElementType::f64) == AICC_F64 &&
+              int(program::ElementType::f4e2m1fn) == AICC_F4E2M1FN &&
+              int(program::ElementType::c64) == AICC_C64 &&
+              int(program::ElementType::string) == AICC_STRING);
 
 // "2x3"; "" for a scalar.
 std::string printDims(std::span<const int64_t> dims);

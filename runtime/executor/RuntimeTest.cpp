@@ -471,7 +471,7 @@ TEST(Tensors, AbsurdShapes) {
   EXPECT_STREQ(aicc_message(), "shape 2x-3 has a negative dimension");
   EXPECT_EQ(aicc_tensor_create(AICC_F32, 3, huge, tensor.out()),
             AICC_INVALID_ARGUMENT);
-  EXPECT_EQ(aicc_tensor_create(aicc_type(15), 2, huge, tensor.out()),
+  EXPECT_EQ(aicc_tensor_create(aicc_type(99), 2, huge, tensor.out()),
             AICC_INVALID_ARGUMENT);
   float data[3];
   const int64_t two = 2;

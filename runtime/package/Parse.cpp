@@ -359,6 +359,18 @@ size_t aicc::program::elementSize(ElementType type) {
   case ElementType::bool_:
   case ElementType::i8:
   case ElementType::u8:
+  case ElementType::f8e4m3fn:
+  case ElementType::f8e4m3fnuz:
+  case ElementType::f8e5m2:
+  case ElementType::f8e5m2fnuz:
+  case ElementType::f8e8m0fnu:
+  case ElementType::f4e2m1fn:
+  case ElementType::f6e2m3fn:
+  case ElementType::f6e3m2fn:
+  case ElementType::i4:
+  case ElementType::u4:
+  case ElementType::i2:
+  case ElementType::u2:
     return 1;
   case ElementType::i16:
   case ElementType::u16:
@@ -372,7 +384,11 @@ size_t aicc::program::elementSize(ElementType type) {
   case ElementType::i64:
   case ElementType::u64:
   case ElementType::f64:
+  case ElementType::c64:
     return 8;
+  case ElementType::c128:
+  case ElementType::string:
+    return 16;
   case ElementType::invalid:
     break;
   }
@@ -380,13 +396,34 @@ size_t aicc::program::elementSize(ElementType type) {
 }
 
 static constexpr std::pair<const char *, ElementType> typeNames[] = {
-    {"bool", ElementType::bool_}, {"i8", ElementType::i8},
-    {"u8", ElementType::u8},      {"i16", ElementType::i16},
-    {"u16", ElementType::u16},    {"i32", ElementType::i32},
-    {"u32", ElementType::u32},    {"i64", ElementType::i64},
-    {"u64", ElementType::u64},    {"f16", ElementType::f16},
-    {"bf16", ElementType::bf16},  {"f32", ElementType::f32},
-    {"f64", ElementType::f64}};
+    {"bool", ElementType::bool_},
+    {"i8", ElementType::i8},
+    {"u8", ElementType::u8},
+    {"i16", ElementType::i16},
+    {"u16", ElementType::u16},
+    {"i32", ElementType::i32},
+    {"u32", ElementType::u32},
+    {"i64", ElementType::i64},
+    {"u64", ElementType::u64},
+    {"f16", ElementType::f16},
+    {"bf16", ElementType::bf16},
+    {"f32", ElementType::f32},
+    {"f64", ElementType::f64},
+    {"f8e4m3fn", ElementType::f8e4m3fn},
+    {"f8e4m3fnuz", ElementType::f8e4m3fnuz},
+    {"f8e5m2", ElementType::f8e5m2},
+    {"f8e5m2fnuz", ElementType::f8e5m2fnuz},
+    {"f8e8m0fnu", ElementType::f8e8m0fnu},
+    {"f4e2m1fn", ElementType::f4e2m1fn},
+    {"f6e2m3fn", ElementType::f6e2m3fn},
+    {"f6e3m2fn", ElementType::f6e3m2fn},
+    {"i4", ElementType::i4},
+    {"u4", ElementType::u4},
+    {"i2", ElementType::i2},
+    {"u2", ElementType::u2},
+    {"c64", ElementType::c64},
+    {"c128", ElementType::c128},
+    {"string", ElementType::string}};
 
 const char *aicc::program::elementTypeName(ElementType type) {
   for (auto [name, candidate] : typeNames)

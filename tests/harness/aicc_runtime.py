@@ -13,11 +13,15 @@ from aicc_testing import BUILD
 
 # aicc_type in runtime/include/aicc/runtime.h.
 TYPES = {1: "bool", 2: "int8", 3: "uint8", 4: "int16", 5: "uint16", 6: "int32", 7: "uint32", 8: "int64", 9: "uint64",
-         10: "float16", 12: "float32", 13: "float64"}
+         10: "float16", 12: "float32", 13: "float64", 26: "complex64", 27: "complex128"}
 try:
     import ml_dtypes
 
-    TYPES[11] = ml_dtypes.bfloat16
+    for code, name in {11: "bfloat16", 14: "float8_e4m3fn", 15: "float8_e4m3fnuz", 16: "float8_e5m2",
+                       17: "float8_e5m2fnuz", 18: "float8_e8m0fnu", 19: "float4_e2m1fn", 20: "float6_e2m3fn",
+                       21: "float6_e3m2fn", 22: "int4", 23: "uint4", 24: "int2", 25: "uint2"}.items():
+        if hasattr(ml_dtypes, name):
+            TYPES[code] = getattr(ml_dtypes, name)
 except ImportError:
     pass
 CODES = {numpy.dtype(name): code for code, name in TYPES.items()}

@@ -101,8 +101,32 @@ typedef enum aicc_type {
   AICC_F16,
   AICC_BF16,
   AICC_F32,
-  AICC_F64
+  AICC_F64,
+  AICC_F8E4M3FN,
+  AICC_F8E4M3FNUZ,
+  AICC_F8E5M2,
+  AICC_F8E5M2FNUZ,
+  AICC_F8E8M0FNU,
+  /* Narrower than a byte, one to a byte: integers extended to 8 bits by their
+   * sign or zeros, floats in the low bits of the byte. */
+  AICC_F4E2M1FN,
+  AICC_F6E2M3FN,
+  AICC_F6E3M2FN,
+  AICC_I4,
+  AICC_U4,
+  AICC_I2,
+  AICC_U2,
+  AICC_C64, /* real part, imaginary part, f32 each */
+  AICC_C128,
+  AICC_STRING /* struct aicc_string */
 } aicc_type;
+
+/* An element of type AICC_STRING. The bytes are UTF-8 by convention, need no
+ * zero at the end and belong to the tensor. */
+typedef struct aicc_string {
+  const char *data;
+  uint64_t size;
+} aicc_string;
 
 /* Bytes of an element, 0 for what is no type. */
 AICC_API size_t aicc_type_size(aicc_type type);

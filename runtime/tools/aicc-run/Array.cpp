@@ -7,6 +7,7 @@
 
 #include "Array.h"
 
+#include <array>
 #include <bit>
 #include <cmath>
 #include <cstring>
@@ -26,7 +27,7 @@ std::string aicc::run::printDims(const std::vector<int64_t> &dims) {
 }
 
 aicc_type aicc::run::typeNamed(const std::string &name) {
-  for (int type = AICC_BOOL; type <= AICC_F64; ++type)
+  for (int type = AICC_BOOL; type <= AICC_STRING; ++type)
     if (name == aicc_type_name(aicc_type(type)))
       return aicc_type(type);
   throw UsageError("element type '" + name + "' doesn't exist");
@@ -92,6 +93,64 @@ uint16_t aicc::run::floatToHalf(float value) {
   return uint16_t(sign | ((rounded >> 13) - (112 << 10)));
 }
 
+namespace {
+// A float of eight bits or fewer: its bits, their number of mantissa bits and
+// the exponent's bias; `specials` are its codes above the largest number.
+struct NarrowFloat {
+  int bits, mantissa, bias;
+  enum { none, nan, infinityAndNan, unsignedZero } specials;
+};
+
+NarrowFloat narrowFormat(aicc_type type) {
+  switch (type) {
+  case AICC_F8E4M3FN:
+    return {8, 3, 7, NarrowFloat::nan};
+  case AICC_F8E4M3FNUZ:
+    return {8, 3, 8, NarrowFloat::unsignedZero};
+  case AICC_F8E5M2:
+    return {8, 2, 15, NarrowFloat::infinityAndNan};
+  case AICC_F8E5M2FNUZ:
+    return {8, 2, 16, NarrowFloat::unsignedZero};
+  case AICC_F6E2M3FN:
+    return {6, 3, 1, NarrowFloat::none};
+  case AICC_F6E3M2FN:
+    return {6, 2, 3, NarrowFloat::none};
+  default:
+    return {4, 1, 1, NarrowFloat::none};
+  }
+}
+
+double narrowToDouble(aicc_type type, uint8_t code) {
+  const double nan = std::nan("");
+  if (type == AICC_F8E8M0FNU)
+    return code == 0xff ? nan : std::ldexp(1, int(code) - 127);
+  const NarrowFloat format = narrowFormat(type);
+  const int sign = 1 << (format.bits - 1), magnitude = code & (sign - 1);
+  const int one = 1 << format.mantissa;
+  const int exponent = magnitude >> format.mantissa;
+  const int fraction = magnitude & (one - 1);
+  if (format.specials == NarrowFloat::unsignedZero && code == sign)
+    return nan;
+  if (format.specials == NarrowFloat::nan && magnitude == sign - 1)
+    return nan;
+  double value = exponent == 0
+                     ? std::ldexp(fraction, 1 - format.bias - format.mantissa)
+                     : std::ldexp(one + fraction,
+                                  exponent - format.bias - format.mantissa);
+  if (format.specials == NarrowFloat::infinityAndNan && exponent == 31)
+    value = fraction ? nan : HUGE_VAL;
+  return code & sign ? -value : value;
+}
+
+// Of integers narrower than a byte only their bits count.
+int narrowToInt(aicc_type type, uint8_t code) {
+  const int spare = type == AICC_I4 || type == AICC_U4 ? 4 : 6;
+  const auto high = uint8_t(code << spare);
+  return type == AICC_I4 || type == AICC_I2 ? int8_t(high) >> spare
+                                            : high >> spare;
+}
+} // namespace
+
 double Array::at(size_t index) const {
   auto get = [&]<typename T>(T value) {
     std::memcpy(&value,
@@ -127,6 +186,24 @@ double Array::at(size_t index) const {
     return get(float());
   case AICC_F64:
     return get(double());
+  case AICC_F8E4M3FN:
+  case AICC_F8E4M3FNUZ:
+  case AICC_F8E5M2:
+  case AICC_F8E5M2FNUZ:
+  case AICC_F8E8M0FNU:
+  case AICC_F4E2M1FN:
+  case AICC_F6E2M3FN:
+  case AICC_F6E3M2FN:
+    return narrowToDouble(type, get(uint8_t()));
+  case AICC_I4:
+  case AICC_U4:
+  case AICC_I2:
+  case AICC_U2:
+    return narrowToInt(type, get(uint8_t()));
+  case AICC_C64:
+  case AICC_C128:
+  case AICC_STRING:
+    break; // no single number
   }
   return 0;
 }
@@ -186,6 +263,14 @@ void aicc::run::fillRandom(Array &array, uint64_t seed) {
       break;
     case AICC_F64:
       put(random.normal());
+      break;
+    case AICC_C64:
+      put(std::array<float, 2>{float(random.normal()), float(random.normal())});
+      break;
+    case AICC_C128:
+      put(std::array<double, 2>{random.normal(), random.normal()});
+      break;
+    case AICC_STRING: // empty
       break;
     default:
       bytes[i * size] = char(random.next() >> 63); // the rest is zero

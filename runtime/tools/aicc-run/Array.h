@@ -32,6 +32,8 @@ void check(aicc_status status);
 struct Array {
   std::string name; // where the file has one
   aicc_type type = AICC_F32;
+  // The file says how wide elements are, but not what.
+  bool untyped = false;
   std::vector<int64_t> dims;
   // Aligned: tensors use it without a copy.
   std::vector<uint64_t> storage;

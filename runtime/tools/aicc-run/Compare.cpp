@@ -31,6 +31,15 @@ static std::string printIndex(const std::vector<int64_t> &dims,
   return "[" + text + "]";
 }
 
+// Complex numbers as pairs of floats.
+static Array parts(Array array) {
+  if (array.type == AICC_C64 || array.type == AICC_C128) {
+    array.type = array.type == AICC_C64 ? AICC_F32 : AICC_F64;
+    array.dims.push_back(2);
+  }
+  return array;
+}
+
 Comparison aicc::run::compare(const Array &found, const Array &expected,
                               const Tolerance &tolerance) {
   Comparison result;
@@ -46,7 +55,11 @@ Comparison aicc::run::compare(const Array &found, const Array &expected,
     return differ("shape is " + printDims(found.dims) + ", expected " +
                   printDims(expected.dims));
 
-  const bool floating = found.type >= AICC_F16;
+  if (found.type == AICC_C64 || found.type == AICC_C128)
+    return compare(parts(found), parts(expected), tolerance);
+  const bool floating = found.type >= AICC_F16 && found.type <= AICC_F6E3M2FN;
+  // Of integers narrower than a byte only their bits count.
+  const bool narrow = found.type >= AICC_I4 && found.type <= AICC_U2;
   const size_t count = found.count(), size = aicc_type_size(found.type);
   double largest = 0;
   for (size_t i = 0; i < count; ++i)
@@ -57,9 +70,12 @@ Comparison aicc::run::compare(const Array &found, const Array &expected,
     bool equal;
     if (!floating) {
       // Not through a double, which doesn't hold 64 bits.
-      equal = std::memcmp(static_cast<const char *>(found.data()) + i * size,
-                          static_cast<const char *>(expected.data()) + i * size,
-                          size) == 0;
+      equal = narrow
+                  ? found.at(i) == expected.at(i)
+                  : std::memcmp(
+                        static_cast<const char *>(found.data()) + i * size,
+                        static_cast<const char *>(expected.data()) + i * size,
+                        size) == 0;
       const double difference = std::fabs(found.at(i) - expected.at(i));
       result.largestDifference = std::max(result.largestDifference, difference);
     } else {

@@ -167,6 +167,9 @@ std::vector<Array> aicc::run::readInputs(const aicc_package *package,
       continue;
     }
     arrays[index] = readTensor(value);
+    if (arrays[index].untyped &&
+        aicc_type_size(ports[index].type) == aicc_type_size(arrays[index].type))
+      arrays[index].type = ports[index].type;
     learn(ports[index], arrays[index], symbols);
   }
   std::string missing;

@@ -12,10 +12,16 @@
 using namespace aicc::run;
 
 static constexpr std::pair<const char *, aicc_type> descriptions[] = {
-    {"|b1", AICC_BOOL}, {"|i1", AICC_I8},  {"|u1", AICC_U8},  {"<i2", AICC_I16},
-    {"<u2", AICC_U16},  {"<i4", AICC_I32}, {"<u4", AICC_U32}, {"<i8", AICC_I64},
-    {"<u8", AICC_U64},  {"<f2", AICC_F16}, {"<f4", AICC_F32}, {"<f8", AICC_F64},
-    {"<V2", AICC_BF16}, {"|V2", AICC_BF16}};
+    {"|b1", AICC_BOOL}, {"|i1", AICC_I8},   {"|u1", AICC_U8},
+    {"<i2", AICC_I16},  {"<u2", AICC_U16},  {"<i4", AICC_I32},
+    {"<u4", AICC_U32},  {"<i8", AICC_I64},  {"<u8", AICC_U64},
+    {"<f2", AICC_F16},  {"<f4", AICC_F32},  {"<f8", AICC_F64},
+    {"<V2", AICC_BF16}, {"|V2", AICC_BF16}, {"<c8", AICC_C64},
+    {"<c16", AICC_C128}};
+
+// NumPy has no names for the narrow types: their arrays are bytes, to which the
+// model's input gives the type.
+static constexpr const char *byteDescriptions[] = {"|V1", "<V1", "<f1"};
 
 // The text of `key` in the header's Python dictionary, up to where it ends.
 static std::string entry(const std::string &header, const std::string &key) {
@@ -80,6 +86,11 @@ Array aicc::run::parseNpy(const std::string &contents) {
       array.type = type;
       known = true;
     }
+  for (const char *name : byteDescriptions)
+    if (description == name) {
+      array.type = AICC_U8;
+      array.untyped = known = true;
+    }
   if (!known)
     throw Error("element type '" + description + "' is not supported");
   const std::string shape = entry(header, "shape");
@@ -109,13 +120,25 @@ Array aicc::run::parseNpy(const std::string &contents) {
 }
 
 std::string aicc::run::formatNpy(const Array &array) {
-  if (array.type == AICC_BF16) {
+  // What NumPy has no name for is written wider.
+  if (array.type == AICC_BF16 ||
+      (array.type >= AICC_F8E4M3FN && array.type <= AICC_F6E3M2FN)) {
     Array wide;
     wide.type = AICC_F32;
     wide.dims = array.dims;
     wide.allocate();
     for (size_t i = 0; i < array.count(); ++i)
       static_cast<float *>(wide.data())[i] = float(array.at(i));
+    return formatNpy(wide);
+  }
+  if (array.type >= AICC_I4 && array.type <= AICC_U2) {
+    Array wide;
+    const bool isSigned = array.type == AICC_I4 || array.type == AICC_I2;
+    wide.type = isSigned ? AICC_I8 : AICC_U8;
+    wide.dims = array.dims;
+    wide.allocate();
+    for (size_t i = 0; i < array.count(); ++i)
+      static_cast<char *>(wide.data())[i] = char(int(array.at(i)));
     return formatNpy(wide);
   }
   std::string header = "{'descr': '";

@@ -98,20 +98,57 @@ enum DataType {
   FLOAT4E2M1,
   FLOAT8E8M0,
   UINT2,
-  INT2
+  INT2,
+  FLOAT6E2M3,
+  FLOAT6E3M2
 };
 
 constexpr std::pair<DataType, aicc_type> plainTypes[] = {
-    {FLOAT, AICC_F32},    {UINT8, AICC_U8},   {INT8, AICC_I8},
-    {UINT16, AICC_U16},   {INT16, AICC_I16},  {INT32, AICC_I32},
-    {INT64, AICC_I64},    {BOOL, AICC_BOOL},  {FLOAT16, AICC_F16},
-    {DOUBLE, AICC_F64},   {UINT32, AICC_U32}, {UINT64, AICC_U64},
-    {BFLOAT16, AICC_BF16}};
+    {FLOAT, AICC_F32},
+    {UINT8, AICC_U8},
+    {INT8, AICC_I8},
+    {UINT16, AICC_U16},
+    {INT16, AICC_I16},
+    {INT32, AICC_I32},
+    {INT64, AICC_I64},
+    {BOOL, AICC_BOOL},
+    {FLOAT16, AICC_F16},
+    {DOUBLE, AICC_F64},
+    {UINT32, AICC_U32},
+    {UINT64, AICC_U64},
+    {BFLOAT16, AICC_BF16},
+    {COMPLEX64, AICC_C64},
+    {COMPLEX128, AICC_C128},
+    {FLOAT8E4M3FN, AICC_F8E4M3FN},
+    {FLOAT8E4M3FNUZ, AICC_F8E4M3FNUZ},
+    {FLOAT8E5M2, AICC_F8E5M2},
+    {FLOAT8E5M2FNUZ, AICC_F8E5M2FNUZ},
+    {FLOAT8E8M0, AICC_F8E8M0FNU},
+    {FLOAT4E2M1, AICC_F4E2M1FN},
+    {FLOAT6E2M3, AICC_F6E2M3FN},
+    {FLOAT6E3M2, AICC_F6E3M2FN},
+    {UINT4, AICC_U4},
+    {INT4, AICC_I4},
+    {UINT2, AICC_U2},
+    {INT2, AICC_I2}};
 
-constexpr const char *otherTypes[] = {
-    "STRING",         "COMPLEX64",      "COMPLEX128",
-    "FLOAT8E4M3FN",   "FLOAT8E4M3FNUZ", "FLOAT8E5M2",
-    "FLOAT8E5M2FNUZ", "FLOAT4E2M1",     "FLOAT8E8M0"};
+// Bits of an element in a file where they are packed, else 0.
+unsigned packedBits(aicc_type type) {
+  switch (type) {
+  case AICC_I2:
+  case AICC_U2:
+    return 2;
+  case AICC_I4:
+  case AICC_U4:
+  case AICC_F4E2M1FN:
+    return 4;
+  case AICC_F6E2M3FN:
+  case AICC_F6E3M2FN:
+    return 6;
+  default:
+    return 0;
+  }
+}
 
 struct Proto {
   std::string name;
@@ -232,16 +269,18 @@ std::string readExternal(const Proto &proto, const std::string &folder,
   return contents.substr(proto.offset, length);
 }
 
-// Values of two or four bits, several to a byte, as bytes.
+// Values narrower than a byte, a row of bits from the lowest on, as bytes.
 void unpack(std::string_view raw, unsigned bits, bool isSigned, Array &array) {
-  const size_t perByte = 8 / bits;
-  if (raw.size() != (array.count() + perByte - 1) / perByte)
+  if (raw.size() != (array.count() * bits + 7) / 8)
     throw Error("data has " + std::to_string(raw.size()) + " bytes for " +
                 std::to_string(array.count()) + " elements");
   array.allocate();
   for (size_t i = 0; i < array.count(); ++i) {
-    int value =
-        uint8_t(raw[i / perByte]) >> (i % perByte * bits) & ((1 << bits) - 1);
+    const size_t byte = i * bits / 8, shift = i * bits % 8;
+    int value = uint8_t(raw[byte]);
+    if (shift + bits > 8)
+      value |= uint8_t(raw[byte + 1]) << 8;
+    value = value >> shift & ((1 << bits) - 1);
     if (isSigned && value >> (bits - 1))
       value -= 1 << bits;
     static_cast<char *>(array.data())[i] = char(value);
@@ -281,30 +320,20 @@ Array aicc::run::parseTensorProto(const std::string &contents,
   Array array;
   array.name = proto.name;
   array.dims = proto.dims;
-  unsigned bits = 0;
   bool known = false;
   for (auto [onnx, type] : plainTypes)
     if (proto.type == onnx) {
       array.type = type;
       known = true;
     }
-  if (proto.type == UINT4 || proto.type == INT4 || proto.type == UINT2 ||
-      proto.type == INT2) {
-    bits = proto.type == UINT4 || proto.type == INT4 ? 4 : 2;
-    array.type = proto.type == UINT4 || proto.type == UINT2 ? AICC_U8 : AICC_I8;
-    known = true;
-  }
   if (!known) {
-    constexpr DataType others[] = {STRING,         COMPLEX64,      COMPLEX128,
-                                   FLOAT8E4M3FN,   FLOAT8E4M3FNUZ, FLOAT8E5M2,
-                                   FLOAT8E5M2FNUZ, FLOAT4E2M1,     FLOAT8E8M0};
-    for (size_t i = 0; i < std::size(others); ++i)
-      if (proto.type == others[i])
-        throw Error(std::string("element type ") + otherTypes[i] +
-                    " is not supported");
+    if (proto.type == STRING)
+      throw Error("element type STRING is not supported");
     throw Error("it is no tensor: element type " + std::to_string(proto.type));
   }
   array.checkDims();
+  const unsigned bits = packedBits(array.type);
+  const bool isSigned = array.type == AICC_I4 || array.type == AICC_I2;
 
   std::string external;
   std::string_view raw = proto.raw;
@@ -313,13 +342,14 @@ Array aicc::run::parseTensorProto(const std::string &contents,
         proto, folder, bits ? (array.count() * bits + 7) / 8 : array.bytes());
     raw = external;
   }
-  if (bits) {
+  // Six-bit floats that aren't in raw bytes have a number each.
+  if (bits && (bits != 6 || proto.external || proto.hasRaw)) {
     std::string packed;
     if (!proto.external && !proto.hasRaw)
       for (int64_t value : proto.ints)
         packed += char(value);
-    unpack(packed.empty() ? raw : std::string_view(packed), bits,
-           array.type == AICC_I8, array);
+    unpack(packed.empty() ? raw : std::string_view(packed), bits, isSigned,
+           array);
     return array;
   }
   if (proto.external || proto.hasRaw) {
@@ -331,17 +361,21 @@ Array aicc::run::parseTensorProto(const std::string &contents,
     std::memcpy(array.data(), raw.data(), raw.size());
     return array;
   }
-  const size_t found = array.type == AICC_F32   ? proto.floats.size()
-                       : array.type == AICC_F64 ? proto.doubles.size()
-                                                : proto.ints.size();
-  if (found != array.count())
+  const bool isFloat = array.type == AICC_F32 || array.type == AICC_C64;
+  const bool isDouble = array.type == AICC_F64 || array.type == AICC_C128;
+  const bool isComplex = array.type == AICC_C64 || array.type == AICC_C128;
+  const size_t expected = array.count() * (isComplex ? 2 : 1);
+  const size_t found = isFloat    ? proto.floats.size()
+                       : isDouble ? proto.doubles.size()
+                                  : proto.ints.size();
+  if (found != expected)
     throw Error("found " + std::to_string(found) + " elements, expected " +
-                std::to_string(array.count()) + " for shape " +
+                std::to_string(expected) + " for shape " +
                 printDims(array.dims));
   array.allocate();
-  if (array.type == AICC_F32)
+  if (isFloat)
     store<float>(proto.floats, array);
-  else if (array.type == AICC_F64)
+  else if (isDouble)
     store<double>(proto.doubles, array);
   else
     storeInts(proto.ints, array);
