@@ -107,8 +107,8 @@ static bool sameTensor(Type a, Type b) {
   auto x = dyn_cast<RankedTensorType>(a), y = dyn_cast<RankedTensorType>(b);
   if (!x || !y || x.getShape() != y.getShape())
     return false;
-  return graph::storedType(x.getElementType()) ==
-         graph::storedType(y.getElementType());
+  return aicc::graph::storedType(x.getElementType()) ==
+         aicc::graph::storedType(y.getElementType());
 }
 
 LogicalResult KernelOp::verify() {

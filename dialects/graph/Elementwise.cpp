@@ -86,8 +86,20 @@ LogicalResult BitcastOp::verify() {
   return success();
 }
 
-OpFoldResult BitcastOp::fold(FoldAdaptor) {
-  return getOperand().getType() == getType() ? getOperand() : Value();
+OpFoldResult BitcastOp::fold(FoldAdaptor adaptor) {
+  if (getOperand().getType() == getType())
+    return getOperand();
+  // Whole bytes are in an attribute as they are in memory.
+  auto elements =
+      dyn_cast_or_null<DenseIntOrFPElementsAttr>(adaptor.getOperand());
+  auto isWhole = [](Type type) {
+    return type.isIntOrFloat() && type.getIntOrFloatBitWidth() % 8 == 0;
+  };
+  if (!elements || !getType().hasStaticShape() ||
+      !isWhole(elements.getElementType()) ||
+      !isWhole(getType().getElementType()))
+    return {};
+  return DenseElementsAttr::getFromRawBuffer(getType(), elements.getRawData());
 }
 
 //===----------------------------------------------------------------------===//

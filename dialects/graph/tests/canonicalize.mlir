@@ -81,3 +81,32 @@ func.func @dynamic(%a: tensor<?x8xf32, affine_map<()[s0] -> (s0, 8)>>)
   %1 = graph.transpose %0 [1, 0] : (tensor<8x?xf32, affine_map<()[s0] -> (8, s0)>>) -> tensor<?x8xf32, affine_map<()[s0] -> (s0, 8)>>
   return %1 : tensor<?x8xf32, affine_map<()[s0] -> (s0, 8)>>
 }
+
+// The table of ONNX's Cast: beyond the largest number, infinity and NaN.
+// CHECK-LABEL: func.func @narrow_floats
+func.func @narrow_floats() -> (tensor<7xi8>, tensor<7xi8>, tensor<7xi8>, tensor<7xi8>, tensor<4xi8>, tensor<4xi8>, tensor<4xi8>) {
+  %x = graph.constant dense<[0x7FC00000, 0x7F800000, 0xFF800000, 1.0e6, 464.0, -0.0, 0.4789]> : tensor<7xf32>
+  // CHECK-DAG: dense<[127, 126, -2, 126, 126, -128, 47]>
+  %0 = graph.cast %x : (tensor<7xf32>) -> tensor<7xf8E4M3FN>
+  // CHECK-DAG: dense<[127, 127, -1, 127, 126, -128, 47]>
+  %1 = graph.cast %x {overflow} : (tensor<7xf32>) -> tensor<7xf8E4M3FN>
+  // CHECK-DAG: dense<[126, 124, -4, 124, 95, -128, 56]>
+  %2 = graph.cast %x {overflow} : (tensor<7xf32>) -> tensor<7xf8E5M2>
+  // CHECK-DAG: dense<[-128, 127, -1, 127, 127, 0, 55]>
+  %3 = graph.cast %x : (tensor<7xf32>) -> tensor<7xf8E4M3FNUZ>
+  %p = graph.constant dense<[0.0, 0.124, 1.5, 2.0]> : tensor<4xf32>
+  // CHECK-DAG: dense<[0, 124, -128, -128]>
+  %4 = graph.cast %p : (tensor<4xf32>) -> tensor<4xf8E8M0FNU>
+  // CHECK-DAG: dense<[0, 123, 127, -128]>
+  %5 = graph.cast %p {rounding = #graph<rounding down>} : (tensor<4xf32>) -> tensor<4xf8E8M0FNU>
+  // CHECK-DAG: dense<[-1, 124, -128, -128]>
+  %6 = graph.cast %p {overflow, rounding = #graph<rounding nearest>} : (tensor<4xf32>) -> tensor<4xf8E8M0FNU>
+  %7 = graph.bitcast %0 : (tensor<7xf8E4M3FN>) -> tensor<7xi8>
+  %8 = graph.bitcast %1 : (tensor<7xf8E4M3FN>) -> tensor<7xi8>
+  %9 = graph.bitcast %2 : (tensor<7xf8E5M2>) -> tensor<7xi8>
+  %10 = graph.bitcast %3 : (tensor<7xf8E4M3FNUZ>) -> tensor<7xi8>
+  %11 = graph.bitcast %4 : (tensor<4xf8E8M0FNU>) -> tensor<4xi8>
+  %12 = graph.bitcast %5 : (tensor<4xf8E8M0FNU>) -> tensor<4xi8>
+  %13 = graph.bitcast %6 : (tensor<4xf8E8M0FNU>) -> tensor<4xi8>
+  return %7, %8, %9, %10, %11, %12, %13 : tensor<7xi8>, tensor<7xi8>, tensor<7xi8>, tensor<7xi8>, tensor<4xi8>, tensor<4xi8>, tensor<4xi8>
+}

@@ -24,6 +24,14 @@ func.func @elementwise(%a: tensor<4xi1>, %b: tensor<4xf32>, %c: tensor<5xf32>) {
 
 // -----
 
+func.func @bitcast(%a: tensor<4xf32>) {
+  // expected-error @below {{reads 'f32' as 'i16', expected types of the same width}}
+  %0 = graph.bitcast %a : (tensor<4xf32>) -> tensor<4xi16>
+  return
+}
+
+// -----
+
 func.func @cast(%a: tensor<4xf32>) {
   // expected-error @+1 {{mixes the dimensions of 'tensor<5xf16>' and 'tensor<4xf32>', expected one shape}}
   %0 = graph.cast %a : (tensor<4xf32>) -> tensor<5xf16>

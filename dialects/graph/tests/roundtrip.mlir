@@ -23,6 +23,20 @@ func.func @elementwise(%a: tensor<?x8xf32, affine_map<()[s0] -> (s0, 8)>>,
   return %6 : tensor<?x8xf16, affine_map<()[s0] -> (s0, 8)>>
 }
 
+// CHECK-LABEL: func.func @narrow_types
+func.func @narrow_types(%a: tensor<4xf32>, %s: tensor<4x!graph.string>, %c: tensor<4xcomplex<f64>>)
+    -> (tensor<4x!graph.string>, tensor<4xcomplex<f64>>) {
+  // CHECK: graph.cast %{{.*}} {overflow} : (tensor<4xf32>) -> tensor<4xf8E4M3FN>
+  %0 = graph.cast %a {overflow} : (tensor<4xf32>) -> tensor<4xf8E4M3FN>
+  // CHECK: graph.cast %{{.*}} {rounding = #graph<rounding nearest>} : (tensor<4xf32>) -> tensor<4xf8E8M0FNU>
+  %1 = graph.cast %a {rounding = #graph<rounding nearest>} : (tensor<4xf32>) -> tensor<4xf8E8M0FNU>
+  // CHECK: graph.bitcast %{{.*}} : (tensor<4xf8E4M3FN>) -> tensor<4xi8>
+  %2 = graph.bitcast %0 : (tensor<4xf8E4M3FN>) -> tensor<4xi8>
+  // CHECK: graph.cast %{{.*}} : (tensor<4xi8>) -> tensor<4xui2>
+  %3 = graph.cast %2 : (tensor<4xi8>) -> tensor<4xui2>
+  return %s, %c : tensor<4x!graph.string>, tensor<4xcomplex<f64>>
+}
+
 // CHECK-LABEL: func.func @structure
 func.func @structure(%a: tensor<2x3x4xf32>, %i: tensor<5xi64>, %p: tensor<2x3x4xi32>) {
   // CHECK: graph.constant dense<1.000000e+00> : tensor<f32>
