@@ -372,6 +372,16 @@ private:
         entry->op = package::Operation::copy;
         entry->buffers = {from, to};
         out.push_back(std::move(entry));
+      } else if (auto update = dyn_cast<exec::UpdateOp>(op)) {
+        auto entry = std::make_unique<InstructionT>();
+        entry->op = package::Operation::copy;
+        entry->buffers = {bufferOf[update.getUpdate()],
+                          bufferOf[update.getResult()]};
+        unsigned bytes = scheduling::elementBytes(
+            cast<RankedTensorType>(update.getType()).getElementType());
+        entry->scalars = {exprs->add(renamed(
+            graph::simplify(update.getAt().getResult(0) * int64_t(bytes))))};
+        out.push_back(std::move(entry));
       } else if (auto loop = dyn_cast<exec::LoopOp>(op)) {
         auto entry = std::make_unique<InstructionT>();
         entry->op = package::Operation::loop;

@@ -6,12 +6,13 @@
 //===----------------------------------------------------------------------===//
 
 //
-// A view, a value carried around a loop and a result in place share the memory
-// of another value: groups. A group is live from the first instruction that
-// writes it to the last that reads it; what a loop reads from outside stays
-// until the loop ends. Copies are inserted where memory can't be shared:
-// initial values of loops, values carried into the next iteration, outputs
-// that are inputs, weights or the same value twice.
+// A view, a value carried around a loop, a result in place and an update share
+// the memory of another value: groups. A group is live from the first
+// instruction that writes it to the last that reads it; what a loop reads from
+// outside stays until the loop ends. Copies are inserted where memory can't be
+// shared: initial values of loops, values carried into the next iteration (not
+// those that the iteration only updates), what an update changes while others
+// need it, outputs that are inputs, weights or the same value twice.
 //
 //===----------------------------------------------------------------------===//
 
@@ -109,6 +110,9 @@ private:
         }
         continue;
       }
+      if (auto update = dyn_cast<exec::UpdateOp>(op);
+          update && !overwritable(update.getOperand(), &block))
+        update.getOperandMutable().set(copyBefore(update, update.getOperand()));
       auto loop = dyn_cast<exec::LoopOp>(op);
       if (!loop)
         continue;
@@ -125,9 +129,30 @@ private:
           operand.set(copyBefore(yield, operand.get()));
       }
       for (OpOperand &operand : yield->getOpOperands())
-        if (operand.get() != inner.getArgument(operand.getOperandNumber()))
+        if (updated(operand.get()) !=
+            inner.getArgument(operand.getOperandNumber()))
           operand.set(copyBefore(yield, operand.get()));
     }
+  }
+
+  /// Whether the only use of a value may write to its memory: that is the
+  /// block's own, a carried value included.
+  static bool overwritable(Value value, Block *block) {
+    if (!value.hasOneUse() || value.getParentBlock() != block)
+      return false;
+    if (isa<BlockArgument>(value))
+      return isa<exec::LoopOp>(block->getParentOp());
+    auto launch = value.getDefiningOp<exec::LaunchOp>();
+    return (launch && !launch.getPrepare()) ||
+           isa<exec::CopyOp, exec::UpdateOp, exec::LoopOp>(
+               value.getDefiningOp());
+  }
+
+  /// The value whose memory updates have changed.
+  static Value updated(Value value) {
+    while (auto update = value.getDefiningOp<exec::UpdateOp>())
+      value = update.getOperand();
+    return value;
   }
 
   /// A region writes what it yields to the memory of the results: a launch
@@ -150,7 +175,8 @@ private:
   static bool isInstruction(Operation *op) {
     if (auto launch = dyn_cast<exec::LaunchOp>(op))
       return !launch.getPrepare();
-    return isa<exec::CopyOp, exec::LoopOp, exec::IfOp, exec::ReadOp>(op);
+    return isa<exec::CopyOp, exec::UpdateOp, exec::LoopOp, exec::IfOp,
+               exec::ReadOp>(op);
   }
 
   void number(Block &block) {
@@ -170,6 +196,8 @@ private:
     for (Operation &op : block) {
       if (auto view = dyn_cast<exec::ViewOp>(op))
         share(view.getResult(), view.getOperand());
+      if (auto update = dyn_cast<exec::UpdateOp>(op))
+        share(update.getResult(), update.getOperand());
       if (isa<exec::IfOp>(op))
         for (Region &region : op.getRegions()) {
           for (auto [value, result] :

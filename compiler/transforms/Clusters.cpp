@@ -24,6 +24,23 @@ namespace aicc::transforms {
 /// compile one kernel bounded.
 static constexpr unsigned maxOps = 96;
 
+std::optional<AffineExpr> consecutivePlace(UpdateOp op) {
+  RankedTensorType type = op.getType(), box = op.getUpdate().getType();
+  AffineExpr place = getAffineConstantExpr(0, op.getContext());
+  AffineExpr stride = getAffineConstantExpr(1, op.getContext());
+  bool whole = true; // all dimensions behind
+  for (int64_t k = type.getRank() - 1; k >= 0; --k) {
+    if (!whole && constantOf(dimOf(box, k)) != 1)
+      return std::nullopt;
+    if (!equal(dimOf(box, k), dimOf(type, k))) {
+      place = place + op.getOffsets().getResult(k) * stride;
+      whole = false;
+    }
+    stride = stride * dimOf(type, k);
+  }
+  return simplify(place);
+}
+
 static std::optional<ClusterKind> kindOf(Operation *op) {
   if (op->hasTrait<Elementwise>())
     return ClusterKind::elementwise;
@@ -39,6 +56,8 @@ static std::optional<ClusterKind> kindOf(Operation *op) {
     return ClusterKind::alone;
   if (isa<graph::ConstantOp, ReshapeOp, LoopOp, IfOp, ReadOp>(op) ||
       op->hasTrait<OpTrait::IsTerminator>())
+    return std::nullopt;
+  if (auto update = dyn_cast<UpdateOp>(op); update && consecutivePlace(update))
     return std::nullopt;
   return ClusterKind::gather;
 }

@@ -15,9 +15,10 @@
 //   - elementwise producers with one user join elementwise users, operators on
 //     rows, and data movement that reads each element at most once.
 // Broadcasts, iotas and constants that are one number are copied into every
-// kernel that reads them. Reshapes are views and stand between kernels. What
-// uses a symbol that a read or a loop binds waits for it; the block must be in
-// such an order (graph::orderBySymbols).
+// kernel that reads them. Reshapes are views and stand between kernels, and so
+// do updates of consecutive elements, which are copies. What uses a symbol that
+// a read or a loop binds waits for it; the block must be in such an order
+// (graph::orderBySymbols).
 //
 //===----------------------------------------------------------------------===//
 
@@ -28,6 +29,7 @@
 
 #include "llvm/ADT/DenseMap.h"
 
+#include <optional>
 #include <vector>
 
 namespace aicc::transforms {
@@ -98,6 +100,10 @@ struct Base {
   bool direct;
 };
 llvm::SmallVector<Base> basesOf(mlir::Operation *op);
+
+/// Where the box of an update lies, as the place of its first element, if its
+/// elements follow one another in memory: then it is a copy, not a kernel.
+std::optional<mlir::AffineExpr> consecutivePlace(graph::UpdateOp op);
 
 } // namespace aicc::transforms
 

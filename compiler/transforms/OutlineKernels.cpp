@@ -156,6 +156,15 @@ struct OutlineKernelsPass
                     exec::ViewOp::create(builder, loc, reshape.getType(),
                                          mapping.lookup(reshape.getOperand()))
                         .getResult());
+      } else if (auto update = dyn_cast<graph::UpdateOp>(op)) {
+        mapping.map(update.getResult(),
+                    exec::UpdateOp::create(
+                        builder, loc, update.getType(),
+                        mapping.lookup(update.getOperand()),
+                        mapping.lookup(update.getUpdate()),
+                        graph::makeMap(*consecutivePlace(update),
+                                       builder.getContext()))
+                        .getResult());
       } else if (auto loop = dyn_cast<graph::LoopOp>(op)) {
         OperationState state(loc, exec::LoopOp::getOperationName());
         state.addOperands(mapped(loop.getInits()));

@@ -291,6 +291,19 @@ LogicalResult ViewOp::verify() {
   return success();
 }
 
+LogicalResult UpdateOp::verify() {
+  auto type = cast<RankedTensorType>(getType());
+  auto update = cast<RankedTensorType>(getUpdate().getType());
+  if (update.getElementType() != type.getElementType())
+    return emitOpError() << "update is of " << update.getElementType()
+                         << ", expected " << type.getElementType();
+  if (getAt().getNumDims() != 0 || getAt().getNumResults() != 1)
+    return emitOpError() << "place has " << getAt().getNumDims()
+                         << " dimensions and " << getAt().getNumResults()
+                         << " expressions, expected none and one";
+  return success();
+}
+
 LogicalResult LoopOp::verify() {
   Block &block = getBody().front();
   unsigned yields = block.empty() ? 0 : unsigned(block.back().getNumOperands());

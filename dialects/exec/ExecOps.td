@@ -148,6 +148,20 @@ def Exec_ReadOp : Exec_Op<"read", []> {
   let assemblyFormat = "$operand `[` $element `]` `symbol` $symbol (`minimum` $minimum^)? attr-dict `:` type($operand)";
 }
 
+def Exec_UpdateOp : Exec_Op<"update", [
+    Pure, AllTypesMatch<["operand", "result"]>]> {
+  let summary = "operand with consecutive elements replaced by `update`";
+  let description = [{
+    `at` is the place of the first one in row-major order. The result has the
+    memory of the operand if nobody needs that any more.
+  }];
+  let arguments = (ins AnyRankedTensor:$operand, AnyRankedTensor:$update,
+                       AffineMapAttr:$at);
+  let results = (outs AnyRankedTensor:$result);
+  let assemblyFormat = "$operand `,` $update `at` $at attr-dict `:` type($operand) `,` type($update)";
+  let hasVerifier = 1;
+}
+
 def Exec_LoopOp : Exec_Op<"loop", [
     SingleBlock, RecursiveMemoryEffects]> {
   let summary = "repeat with carried values; symbol = iteration";

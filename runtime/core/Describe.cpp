@@ -255,6 +255,10 @@ private:
           out.field("kernel", instruction.kernel);
         out.field("buffers", instruction.buffers);
       }
+      if (instruction.op == Operation::copy && !instruction.scalars.empty()) {
+        out.key("place");
+        expression(variant.exprs, instruction.scalars[0]);
+      }
       if (instruction.op == Operation::branch) {
         instructions("body", variant, instruction.body);
         instructions("otherwise", variant, instruction.otherwise);

@@ -362,6 +362,56 @@ TEST_P(Binds, Swaps) {
   }
 }
 
+// y [n, 8]: every iteration copies the row x to its place in y.
+TEST_P(Binds, CopiesToAPlace) {
+  PackageBuilder b;
+  b.symbol("n");
+  b.package.symbol_count = 2;
+  const uint32_t n = b.exprs.symbol(0), eight = b.exprs.constant(8);
+  b.input("x", f32, {eight});
+  b.input("z", f32, {n});
+  b.output("y", f32, {n, eight});
+  VariantBuilder v = b.variant("t", GetParam(), "elf-so", kernels());
+  ExprList &e = v.exprs;
+  const uint32_t rows = e.symbol(0), s = e.symbol(1), c8 = e.constant(8),
+                 c32 = e.constant(32);
+  const uint32_t x = v.buffer("x", Storage::input, 0, f32, {c8}, c32);
+  const uint32_t y = v.buffer("y", Storage::output, 0, f32, {rows, c8},
+                              e.binary(ExprOp::mul, rows, c32));
+  std::vector<std::unique_ptr<package::InstructionT>> body;
+  body.push_back(v.transfer(Operation::copy, {x, y}));
+  body.back()->scalars = {e.binary(ExprOp::mul, s, c32)};
+  v.variant.program.push_back(v.loop(1, rows, std::move(body)));
+  create(b);
+  Tensor in, size, out;
+  newTensor({8}, in);
+  newTensor({3}, size);
+  fill(in, {1, 2, 3, 4, 5, 6, 7, 8});
+  run({in, size}, out);
+  for (int i = 0; i < 24; ++i)
+    EXPECT_EQ(floats(out)[i], float(i % 8 + 1));
+}
+
+TEST_P(Binds, CopiesPastTheEnd) {
+  PackageBuilder b;
+  const uint32_t eight = b.exprs.constant(8);
+  b.input("x", f32, {eight});
+  b.output("y", f32, {eight});
+  VariantBuilder v = b.variant("t", GetParam(), "elf-so", kernels());
+  ExprList &e = v.exprs;
+  const uint32_t c8 = e.constant(8), c32 = e.constant(32);
+  const uint32_t x = v.buffer("x", Storage::input, 0, f32, {c8}, c32);
+  const uint32_t y = v.buffer("y", Storage::output, 0, f32, {c8}, c32);
+  v.variant.program.push_back(v.transfer(Operation::copy, {x, y}));
+  v.variant.program[0]->scalars = {e.constant(4)};
+  create(b);
+  Tensor in, out;
+  newTensor({8}, in);
+  run({in}, out, AICC_BAD_PACKAGE);
+  EXPECT_STREQ(aicc_message(), "package is damaged: copies 32 bytes to byte 4 "
+                               "of buffer 1 ('y'), which has 32");
+}
+
 // A host function that multiplies by a number among its attributes.
 struct Times : host::Function {
   float factor = 1;

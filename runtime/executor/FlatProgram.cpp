@@ -143,6 +143,7 @@ private:
       patch(Patch::scratch, 0, instruction.scratch);
     } else if (step.kind == Step::copy || step.kind == Step::fill) {
       step.record = code.transfers++;
+      step.late |= !instruction.scalars.empty();
     } else if (step.kind == Step::read) {
       step.record = addBind(instruction.symbol);
     } else if (step.kind == Step::call) {

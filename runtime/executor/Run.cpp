@@ -259,24 +259,52 @@ Status RunState::stopTiming() {
                               "recording an event");
 }
 
+// How many bytes a copy or fill moves, and where to in its destination, as far
+// as that isn't known before the program runs.
+Status RunState::measure(const Step &step, uint64_t &bytes,
+                         uint64_t &place) const {
+  const program::Instruction &instruction = *step.instruction;
+  const uint32_t from = instruction.buffers.front(),
+                 to = instruction.buffers.back();
+  const uint64_t room = bufferBytes[to];
+  bytes = room;
+  if (step.kind == Step::fill)
+    return {};
+  if (instruction.scalars.empty()) {
+    if (bufferBytes[from] >= room)
+      return {};
+    return invalidArgument(bufferName(*loaded.variant, to) + " has " +
+                           std::to_string(room) + " bytes, but its value, " +
+                           bufferName(*loaded.variant, from) + ", has " +
+                           std::to_string(bufferBytes[from]));
+  }
+  const int64_t offset = values()[instruction.scalars[0]];
+  // Its own size: its memory may hold a larger view.
+  bytes = uint64_t(values()[loaded.variant->buffers[from].bytes]);
+  place = uint64_t(offset);
+  if (offset < 0 || place > room || bytes > room - place)
+    return Status(Code::badPackage,
+                  "package is damaged: copies " + std::to_string(bytes) +
+                      " bytes to byte " + std::to_string(offset) + " of " +
+                      bufferName(*loaded.variant, to) + ", which has " +
+                      std::to_string(room));
+  return {};
+}
+
 Status RunState::transfer(const Step &step, const Profiler *profiler) {
   const uint64_t *words = &this->words[step.firstWord];
-  auto pointer = [&](unsigned i) { return reinterpret_cast<void *>(words[i]); };
+  auto pointer = [&](unsigned i) { return reinterpret_cast<char *>(words[i]); };
   const bool copies = step.kind == Step::copy;
-  const std::vector<uint32_t> &buffers = step.instruction->buffers;
-  const uint64_t bytes =
-      step.late ? bufferBytes[buffers.back()] : transferBytes[step.record];
-  if (step.late && copies && bufferBytes[buffers[0]] < bytes)
-    return invalidArgument(bufferName(*loaded.variant, buffers[1]) + " has " +
-                           std::to_string(bytes) + " bytes, but its value, " +
-                           bufferName(*loaded.variant, buffers[0]) + ", has " +
-                           std::to_string(bufferBytes[buffers[0]]));
+  uint64_t bytes = transferBytes[step.record], place = 0;
+  if (step.late)
+    AICC_RETURN_IF_ERROR(measure(step, bytes, place));
   if (bytes == 0)
     return {};
   if (profiler)
     AICC_RETURN_IF_ERROR(startTiming(step));
-  const int result = copies ? driver.copy(stream, pointer(1), pointer(0), bytes)
-                            : driver.fill(stream, pointer(0), bytes, 0, 1);
+  const int result =
+      copies ? driver.copy(stream, pointer(1) + place, pointer(0), bytes)
+             : driver.fill(stream, pointer(0), bytes, 0, 1);
   if (result != AICC_OK)
     return loaded.device->check(result, copies ? "copy" : "fill");
   return profiler ? stopTiming() : Status();
@@ -287,8 +315,6 @@ Status RunState::call(const Step &step, const Profiler *profiler) {
   AICC_RETURN_IF_ERROR(quiesce());
   callTensors.clear();
   callDims.clear();
-  const std::vector<int64_t> &values =
-      program.binds.empty() ? bound->exprs : exprs;
   size_t dims = 0;
   for (uint32_t index : instruction.buffers)
     dims += loaded.variant->buffers[index].dims.size();
@@ -299,9 +325,9 @@ Status RunState::call(const Step &step, const Profiler *profiler) {
     uint64_t bytes = program::elementSize(buffer.type);
     const size_t first = callDims.size();
     for (uint32_t dim : buffer.dims) {
-      callDims.push_back(values[dim]);
-      if (values[dim] < 0 ||
-          __builtin_mul_overflow(bytes, uint64_t(values[dim]), &bytes))
+      callDims.push_back(values()[dim]);
+      if (callDims.back() < 0 ||
+          __builtin_mul_overflow(bytes, uint64_t(callDims.back()), &bytes))
         bytes = UINT64_MAX;
     }
     if (bytes > bufferBytes[instruction.buffers[i]])

@@ -89,6 +89,11 @@ private:
   Status walk(const Profiler *profiler);
   Status launch(const Step &step, const Profiler *profiler);
   Status transfer(const Step &step, const Profiler *profiler);
+  Status measure(const Step &step, uint64_t &bytes, uint64_t &place) const;
+  // Of the variant's expressions.
+  const std::vector<int64_t> &values() const {
+    return program.binds.empty() ? bound->exprs : exprs;
+  }
   Status applyPatches(const Step &step);
   Status call(const Step &step, const Profiler *profiler);
   Status swap(const Step &step);

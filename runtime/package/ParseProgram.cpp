@@ -139,8 +139,15 @@ Status Parser::transfer(const package::Instruction &from, Variant &in,
                         Instruction &to) {
   const bool copies = from.op() == Operation::copy;
   AICC_RETURN_IF_ERROR(bufferList(from, in, copies ? 2 : 1, to));
-  if (copies)
+  if (copies) {
     AICC_RETURN_IF_ERROR(access(in, to.buffers[0], false));
+    AICC_RETURN_IF_ERROR(
+        indices(from.scalars(), in.exprs.size(), "expression", to.scalars));
+    if (to.scalars.size() > 1)
+      return error("copies to ", to.scalars.size(), " places, expected one");
+    for (uint32_t place : to.scalars)
+      AICC_RETURN_IF_ERROR(value(place, in, "place of a copy"));
+  }
   return access(in, to.buffers.back(), true);
 }
 

@@ -84,3 +84,32 @@ exec.program @program("x" = %x: tensor<16xf32>, "y" = %y: tensor<16xf32>) -> ("a
   }
   exec.finish %r#0, %r#1 : tensor<16xf32>, tensor<16xf32>
 }
+
+// -----
+
+// What an iteration only updates stays where it is: no copy of the whole, and
+// the update writes to the output itself. Where others need the old value, it
+// is copied first.
+exec.kernel @k(%a: tensor<1x4xf32>) -> (tensor<1x4xf32>) {
+  %s = graph.exp %a : tensor<1x4xf32>
+  exec.return %s : tensor<1x4xf32>
+}
+// CHECK: exec.program @program
+// CHECK: %[[I:.*]] = exec.copy %arg0
+// CHECK: exec.loop {{.*}} carries %[[I]]
+// CHECK-NEXT: ^bb0(%[[X:.*]]: tensor<8x4xf32>)
+// CHECK-NEXT: %[[R:.*]] = exec.launch
+// CHECK-NEXT: %[[U:.*]] = exec.update %[[X]], %[[R]] at
+// CHECK-NEXT: exec.yield %[[U]]
+// CHECK: %[[C:.*]] = exec.copy %arg0
+// CHECK-NEXT: exec.update %[[C]], %arg1
+exec.program @program("x" = %x: tensor<8x4xf32>, "y" = %y: tensor<1x4xf32>) -> ("a", "b") {
+  %r = exec.loop affine_map<() -> (8)> symbol 0 carries %x : (tensor<8x4xf32>) -> tensor<8x4xf32> {
+  ^bb0(%a: tensor<8x4xf32>):
+    %0 = exec.launch @k(%y) : (tensor<1x4xf32>) -> tensor<1x4xf32>
+    %1 = exec.update %a, %0 at affine_map<()[s0] -> (s0 * 4)> : tensor<8x4xf32>, tensor<1x4xf32>
+    exec.yield %1 : tensor<8x4xf32>
+  }
+  %u = exec.update %x, %y at affine_map<() -> (4)> : tensor<8x4xf32>, tensor<1x4xf32>
+  exec.finish %r, %u : tensor<8x4xf32>, tensor<8x4xf32>
+}

@@ -109,3 +109,19 @@ exec.program @program("c" = %c: tensor<i1>, "x" = %x: tensor<4xf32>) -> ("y") {
   }
   exec.finish %v : tensor<4xf32>
 }
+
+// -----
+
+exec.program @program("x" = %x: tensor<4xf32>, "y" = %y: tensor<2xi32>) -> ("z") {
+  // expected-error @below {{update is of 'i32', expected 'f32'}}
+  %v = exec.update %x, %y at affine_map<() -> (1)> : tensor<4xf32>, tensor<2xi32>
+  exec.finish %v : tensor<4xf32>
+}
+
+// -----
+
+exec.program @program("x" = %x: tensor<4xf32>, "y" = %y: tensor<2xf32>) -> ("z") {
+  // expected-error @below {{place has 0 dimensions and 2 expressions, expected none and one}}
+  %v = exec.update %x, %y at affine_map<() -> (1, 1)> : tensor<4xf32>, tensor<2xf32>
+  exec.finish %v : tensor<4xf32>
+}

@@ -32,6 +32,8 @@ exec.program @program("x" = %x: tensor<?x4xf32, #d>) -> ("y") {
   // CHECK: exec.loop {{.*}} symbol 1 carries %{{.*}} : (tensor<?x4xf32, #{{.*}}>) -> tensor<?x4xf32, #{{.*}}>
   %3 = exec.loop affine_map<()[s0] -> (s0)> symbol 1 carries %2 : (tensor<?x4xf32, #d>) -> tensor<?x4xf32, #d> {
   ^bb0(%b: tensor<?x4xf32, #d>):
+    // CHECK: exec.update %{{.*}}, %{{.*}} at #{{.*}} : tensor<?x4xf32, #{{.*}}>, tensor<?x4xf32, #{{.*}}>
+    %u = exec.update %b, %b at affine_map<()[s0] -> (s0 * 4)> : tensor<?x4xf32, #d>, tensor<?x4xf32, #d>
     // CHECK: exec.copy
     %4 = exec.copy %b : tensor<?x4xf32, #d>
     // CHECK: exec.yield

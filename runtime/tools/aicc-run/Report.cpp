@@ -116,6 +116,8 @@ static void printProgram(const json &list, const json &variant,
       line = op;
       for (const json &index : step["buffers"])
         line += " " + buffer(index);
+      if (step.contains("place"))
+        line += " from byte " + text(step["place"]);
     }
     if (step.contains("sources"))
       line += ": " + joined(step["sources"]);
