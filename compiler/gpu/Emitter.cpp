@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/gpu/Emitter.h"
+#include "compiler/lowering/Lowering.h"
 
 #include "dialects/graph/Dims.h"
 
@@ -42,44 +43,6 @@ Value Emitter::remember(const Key &key, Value value) {
   return value;
 }
 
-/// The kernel's operations on indices outside of generics, as one expression.
-static AffineExpr exprOf(Value index) {
-  MLIRContext *context = index.getContext();
-  Operation *op = index.getDefiningOp();
-  if (!op)
-    return nullptr;
-  if (auto symbol = dyn_cast<exec::SymbolOp>(op))
-    return getAffineSymbolExpr(symbol.getNumber(), context);
-  if (auto constant = dyn_cast<arith::ConstantOp>(op)) {
-    auto value = dyn_cast<IntegerAttr>(constant.getValue());
-    return value ? getAffineConstantExpr(value.getInt(), context)
-                 : AffineExpr();
-  }
-  SmallVector<AffineExpr> operands;
-  for (Value operand : op->getOperands()) {
-    operands.push_back(exprOf(operand));
-    if (!operands.back())
-      return nullptr;
-  }
-  if (auto apply = dyn_cast<affine::AffineApplyOp>(op)) {
-    AffineMap map = apply.getAffineMap();
-    return map.getResult(0).replaceDimsAndSymbols(
-        ArrayRef(operands).take_front(map.getNumDims()),
-        ArrayRef(operands).drop_front(map.getNumDims()));
-  }
-  return TypeSwitch<Operation *, AffineExpr>(op)
-      .Case([&](arith::AddIOp) { return operands[0] + operands[1]; })
-      .Case([&](arith::SubIOp) { return operands[0] - operands[1]; })
-      .Case([&](arith::MulIOp) { return operands[0] * operands[1]; })
-      .Case<arith::DivUIOp, arith::DivSIOp, arith::FloorDivSIOp>(
-          [&](auto) { return operands[0].floorDiv(operands[1]); })
-      .Case<arith::CeilDivSIOp, arith::CeilDivUIOp>(
-          [&](auto) { return operands[0].ceilDiv(operands[1]); })
-      .Case<arith::RemUIOp, arith::RemSIOp>(
-          [&](auto) { return operands[0] % operands[1]; })
-      .Default([](Operation *) { return AffineExpr(); });
-}
-
 SmallVector<AffineExpr> aicc::gpu::dimsOf(exec::KernelOp kernel, Value tensor) {
   auto type = cast<RankedTensorType>(tensor.getType());
   MLIRContext *context = type.getContext();
@@ -100,7 +63,7 @@ SmallVector<AffineExpr> aicc::gpu::dimsOf(exec::KernelOp kernel, Value tensor) {
     unsigned next = 0;
     for (unsigned i = 0; i < dims.size(); ++i)
       if (type.isDynamicDim(i))
-        known[i] = exprOf(empty.getDynamicSizes()[next++]);
+        known[i] = lowering::expressionOf(empty.getDynamicSizes()[next++]);
   }
   for (unsigned i = 0; i < dims.size(); ++i)
     dims[i] = type.isDynamicDim(i)
@@ -360,7 +323,7 @@ Value Emitter::evaluate(Point &point, Value inBody) {
   if (auto index = dyn_cast<linalg::IndexOp>(op))
     return remembered(point.loops[index.getDim()]);
   if (inBody.getType().isIndex())
-    if (AffineExpr expr = exprOf(inBody))
+    if (AffineExpr expr = lowering::expressionOf(inBody))
       return remembered(apply(expr));
   if (auto extract = dyn_cast<tensor::ExtractOp>(op)) {
     SmallVector<Value> index;

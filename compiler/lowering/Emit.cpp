@@ -60,39 +60,9 @@ Value Emitter::result(unsigned i) {
 //===----------------------------------------------------------------------===//
 
 AffineExpr Emitter::exprOf(Value value) {
-  MLIRContext *context = kernel.getContext();
-  APInt constant;
-  if (matchPattern(value, m_ConstantInt(&constant)))
-    return getAffineConstantExpr(constant.getSExtValue(), context);
-  Operation *op = value.getDefiningOp();
-  assert(op && "a size must be computed in the kernel");
-  if (auto symbol = dyn_cast<exec::SymbolOp>(op))
-    return getAffineSymbolExpr(symbol.getNumber(), context);
-  if (auto cast = dyn_cast<arith::IndexCastOp>(op))
-    return exprOf(cast.getIn());
-  if (auto apply = dyn_cast<affine::AffineApplyOp>(op)) {
-    SmallVector<AffineExpr> operands;
-    for (Value operand : apply.getMapOperands())
-      operands.push_back(exprOf(operand));
-    ArrayRef<AffineExpr> all = operands;
-    AffineMap map = apply.getAffineMap();
-    return map.getResult(0).replaceDimsAndSymbols(
-        all.take_front(map.getNumDims()), all.drop_front(map.getNumDims()));
-  }
-  AffineExpr lhs = exprOf(op->getOperand(0)), rhs = exprOf(op->getOperand(1));
-  if (isa<arith::AddIOp>(op))
-    return lhs + rhs;
-  if (isa<arith::SubIOp>(op))
-    return lhs - rhs;
-  if (isa<arith::MulIOp>(op))
-    return lhs * rhs;
-  if (isa<arith::FloorDivSIOp, arith::DivSIOp, arith::DivUIOp>(op))
-    return lhs.floorDiv(rhs);
-  if (isa<arith::CeilDivSIOp, arith::CeilDivUIOp>(op))
-    return lhs.ceilDiv(rhs);
-  if (isa<arith::RemSIOp, arith::RemUIOp>(op))
-    return lhs % rhs;
-  llvm_unreachable("not a size expression");
+  AffineExpr expr = expressionOf(value);
+  assert(expr && "not a size expression");
+  return expr;
 }
 
 SmallVector<AffineExpr> Emitter::dims(Value tensor) {

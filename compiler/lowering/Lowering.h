@@ -32,6 +32,10 @@ void populateIndexing(mlir::RewritePatternSet &patterns);
 mlir::Value materialize(mlir::OpBuilder &builder, mlir::Location loc,
                         mlir::AffineExpr expr);
 
+/// The expression that an index value outside of generics is computed by: the
+/// inverse of `materialize`; null if it is none.
+mlir::AffineExpr expressionOf(mlir::Value index);
+
 /// Lowers the body of one kernel; the pass --aicc-lower-kernels does it for
 /// all kernels of a module.
 mlir::LogicalResult lowerKernel(exec::KernelOp kernel);

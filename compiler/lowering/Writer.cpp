@@ -9,10 +9,13 @@
 #include "compiler/lowering/NarrowFloats.h"
 #include "compiler/lowering/Real.h"
 
+#include "mlir/Dialect/Affine/IR/AffineOps.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Linalg/IR/Linalg.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
+#include "mlir/IR/Matchers.h"
+#include "llvm/ADT/TypeSwitch.h"
 
 using namespace mlir;
 
@@ -319,6 +322,61 @@ Value materialize(OpBuilder &builder, Location loc, AffineExpr expr) {
   default:
     llvm_unreachable("not a binary expression");
   }
+}
+
+AffineExpr expressionOf(Value index) {
+  MLIRContext *context = index.getContext();
+  APInt constant;
+  if (matchPattern(index, m_ConstantInt(&constant)))
+    return getAffineConstantExpr(constant.getSExtValue(), context);
+  Operation *op = index.getDefiningOp();
+  if (!op)
+    return nullptr;
+  if (auto symbol = dyn_cast<exec::SymbolOp>(op))
+    return getAffineSymbolExpr(symbol.getNumber(), context);
+  if (auto cast = dyn_cast<arith::IndexCastOp>(op))
+    return expressionOf(cast.getIn());
+  // Divisions round by a choice of the dividend's sign: the choice that is
+  // made for non-negative ones tells which division it is.
+  auto choice = op->getNumOperands() == 2
+                    ? op->getOperand(0).getDefiningOp<arith::SelectOp>()
+                    : arith::SelectOp();
+  if (isa<arith::DivSIOp>(op) && choice) {
+    auto compare = choice.getCondition().getDefiningOp<arith::CmpIOp>();
+    AffineExpr x = expressionOf(choice.getFalseValue());
+    AffineExpr y = expressionOf(op->getOperand(1));
+    if (!compare || !x || !y)
+      return nullptr;
+    bool down = compare.getLhs() == choice.getFalseValue();
+    return down ? x.floorDiv(y) : x.ceilDiv(y);
+  }
+  if (auto select = dyn_cast<arith::SelectOp>(op)) {
+    auto rest = select.getFalseValue().getDefiningOp<arith::RemSIOp>();
+    return rest ? expressionOf(rest) : AffineExpr();
+  }
+  SmallVector<AffineExpr> operands;
+  for (Value operand : op->getOperands()) {
+    operands.push_back(expressionOf(operand));
+    if (!operands.back())
+      return nullptr;
+  }
+  if (auto apply = dyn_cast<affine::AffineApplyOp>(op)) {
+    AffineMap map = apply.getAffineMap();
+    return map.getResult(0).replaceDimsAndSymbols(
+        ArrayRef(operands).take_front(map.getNumDims()),
+        ArrayRef(operands).drop_front(map.getNumDims()));
+  }
+  return llvm::TypeSwitch<Operation *, AffineExpr>(op)
+      .Case([&](arith::AddIOp) { return operands[0] + operands[1]; })
+      .Case([&](arith::SubIOp) { return operands[0] - operands[1]; })
+      .Case([&](arith::MulIOp) { return operands[0] * operands[1]; })
+      .Case<arith::DivUIOp, arith::DivSIOp, arith::FloorDivSIOp>(
+          [&](auto) { return operands[0].floorDiv(operands[1]); })
+      .Case<arith::CeilDivSIOp, arith::CeilDivUIOp>(
+          [&](auto) { return operands[0].ceilDiv(operands[1]); })
+      .Case<arith::RemUIOp, arith::RemSIOp>(
+          [&](auto) { return operands[0] % operands[1]; })
+      .Default([](Operation *) { return AffineExpr(); });
 }
 
 SmallVector<Value> loopIndices(LocBuilder &b, unsigned loops) {

@@ -162,7 +162,7 @@ static Value cumulative(Node &n, Value x, int64_t axis, Running running,
     return {};
   constexpr int64_t block = 64, direct = 256;
   // That is how far a size that isn't known is cut.
-  constexpr unsigned deepest = 0;
+  constexpr unsigned deepest = 2;
   Dims dims = dimsOf(x);
   auto size = gr::constantOf(dims[axis]);
   auto flag = [&](bool set) { return set ? n.b.getUnitAttr() : UnitAttr(); };
