@@ -9,6 +9,8 @@
 
 #include "llvm/Support/MathExtras.h"
 
+#include <limits>
+
 using namespace mlir;
 using namespace aicc::onnx;
 using llvm::Twine;
@@ -20,22 +22,16 @@ static Value mergeRuns(Node &n, Value keys, Value order, AffineExpr passes,
                        bool descending) {
   if (!keys || !order || n.failed() || gr::isConstant(passes, 0))
     return order;
-  unsigned symbol = n.importer.symbols.names().size();
-  MLIRContext *context = n.importer.context;
-  auto map = [&](AffineExpr expr) {
-    return AffineMapAttr::get(gr::makeMap(ArrayRef(expr), context));
-  };
-  Type type = order.getType();
-  auto loop = gr::LoopOp::create(n.b, n.loc, type, order, map(passes),
-                                 n.b.getI64IntegerAttr(symbol));
-  OpBuilder::InsertionGuard guard(n.b);
-  Block *body = n.b.createBlock(&loop.getBody(), {}, type, n.loc);
-  Value next =
-      gr::MergeRunsOp::create(n.b, n.loc, type, keys, body->getArgument(0),
-                              map(getAffineSymbolExpr(symbol, context)),
-                              descending ? n.b.getUnitAttr() : UnitAttr());
-  gr::YieldOp::create(n.b, n.loc, next);
-  return loop.getResult(0);
+  SmallVector<Value> merged = n.repeat(
+      passes, order,
+      [&](AffineExpr pass, ArrayRef<Value> carried) -> SmallVector<Value> {
+        auto map = gr::makeMap(pass, n.importer.context);
+        return {gr::MergeRunsOp::create(n.b, n.loc, order.getType(), keys,
+                                        carried[0], AffineMapAttr::get(map),
+                                        descending ? n.b.getUnitAttr()
+                                                   : UnitAttr())};
+      });
+  return merged.empty() ? Value() : merged[0];
 }
 
 /// How often a run of one element must double to hold `size`: the number of
@@ -175,8 +171,7 @@ static Value cumulative(Node &n, Value x, int64_t axis, Running running,
   };
   if (size ? *size <= direct : depth >= deepest)
     return along(x, axis);
-  AffineExpr blocks =
-      gr::simplify((dims[axis] + (block - 1)).floorDiv(block));
+  AffineExpr blocks = gr::simplify((dims[axis] + (block - 1)).floorDiv(block));
   Dims padded = dims, split;
   padded[axis] = gr::simplify(blocks * block);
   Value whole = x;
@@ -294,9 +289,178 @@ static void reverseSequence(Node &n) {
                .getResult());
 }
 
+//===----------------------------------------------------------------------===//
+// NonMaxSuppression
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// The corners and the area of boxes.
+struct Boxes {
+  Value low[2], high[2], area;
+};
+} // namespace
+
+/// Boxes from their four numbers, each of any one shape.
+static Boxes boxesOf(Node &n, ArrayRef<Value> v, bool centred) {
+  Boxes boxes;
+  for (int k : {0, 1}) {
+    if (centred) {
+      // x, y, width, height
+      Value half = n.multiply(v[2 + k], 0.5);
+      boxes.low[k] = n.subtract(v[k], half);
+      boxes.high[k] = n.add(v[k], half);
+    } else {
+      // Any two opposite corners.
+      boxes.low[k] = n.minimum(v[k], v[2 + k]);
+      boxes.high[k] = n.maximum(v[k], v[2 + k]);
+    }
+  }
+  boxes.area = n.multiply(n.subtract(boxes.high[0], boxes.low[0]),
+                          n.subtract(boxes.high[1], boxes.low[1]));
+  return boxes;
+}
+
+/// Whether boxes overlap by more than a share of what both cover.
+static Value overlap(Node &n, const Boxes &a, const Boxes &b, Value threshold) {
+  Value common;
+  for (int k : {0, 1}) {
+    Value length = n.subtract(n.minimum(a.high[k], b.high[k]),
+                              n.maximum(a.low[k], b.low[k]));
+    length = n.maximum(length, 0.0);
+    common = common ? n.multiply(common, length) : length;
+  }
+  Value both = n.subtract(n.add(a.area, b.area), common);
+  // Boxes without area cover nothing.
+  return n.compare(gr::Comparison::greater, common,
+                   n.multiply(both, threshold));
+}
+
+/// The best box that is left is taken, and those that it overlaps are not left
+/// any more, as often as there may be boxes of a class.
+static void nonMaxSuppression(Node &n) {
+  Value boxes = n.operand(0), scores = n.operand(1);
+  if (!boxes || !scores || !n.requireFloat(boxes) || !n.requireFloat(scores) ||
+      !n.require(rankOf(boxes) == 3 && rankOf(scores) == 3,
+                 "boxes and scores have " + Twine(rankOf(boxes)) + " and " +
+                     Twine(rankOf(scores)) + " dimensions, expected 3"))
+    return;
+  Dims in = dimsOf(boxes), dims = dimsOf(scores); // [batches, classes, boxes]
+  if (!n.requireEqual(in[0], dims[0], "the number of batches") ||
+      !n.requireEqual(in[1], dims[2], "the number of boxes") ||
+      !n.requireEqual(in[2], n.number(4), "the numbers of a box"))
+    return;
+  bool centred = n.integer("center_point_box", 0);
+  Type i64 = n.b.getI64Type(), real = elementOf(scores);
+  MLIRContext *context = n.importer.context;
+  auto scalarOr = [&](unsigned i) -> Value {
+    return n.has(i) ? n.reshape(n.cast(n.operand(i), real), {})
+                    : n.scalar(0, real);
+  };
+  Value overlaps = scalarOr(3);
+  // No more than there are boxes; not given means none.
+  AffineExpr most = n.number(0);
+  if (n.has(2)) {
+    auto known = n.known(2) ? n.integersOf(2, "max_output_boxes_per_class")
+                            : std::optional<Ints>();
+    auto count = gr::constantOf(dims[2]);
+    if (known && count && known->size() == 1) {
+      most = n.number(std::clamp<int64_t>((*known)[0], 0, *count));
+    } else {
+      Value given = n.reshape(n.cast(n.operand(2), i64), {});
+      Value all = n.importer.materialize(*n.knownScalar(dims[2]));
+      given = n.maximum(n.minimum(given, all), 0.0);
+      most = n.importer.readSymbol(given, "selected");
+    }
+  }
+  Value left = scores;
+  Value none = n.full(-std::numeric_limits<double>::infinity(), scores);
+  if (n.has(4))
+    left = n.select(n.compare(gr::Comparison::greater, scores, scalarOr(4)),
+                    scores, none);
+  Dims rows = {dims[0], dims[1]}, taken = {dims[0], dims[1], most};
+  Dims one = {dims[0], dims[1], n.number(1)};
+  Value chosen = n.broadcastTo(n.integerScalar(-1, i64), taken);
+  // The numbers of every box: four planes of [batches, boxes].
+  boxes = n.cast(boxes, real);
+  SmallVector<Value> planes;
+  for (int64_t k = 0; k < 4; ++k)
+    planes.push_back(n.reshape(n.sliceAxis(boxes, 2, n.number(k), n.number(1)),
+                               {dims[0], dims[2]}));
+  if (n.failed() || !left || !chosen || !most ||
+      llvm::is_contained(planes, Value()))
+    return;
+  SmallVector<Value> state = n.repeat(
+      most, {left, chosen},
+      [&](AffineExpr at, ArrayRef<Value> carried) -> SmallVector<Value> {
+        Value left = carried[0];
+        RankedTensorType rowType = n.type(rows, i64);
+        if (!rowType)
+          return {Value()};
+        Value best = gr::ArgReduceOp::create(
+            n.b, n.loc, rowType, left,
+            gr::ReduceKindAttr::get(context, gr::ReduceKind::maximum),
+            n.b.getI64IntegerAttr(2), UnitAttr());
+        Value highest = n.reduce(left, gr::ReduceKind::maximum, {2}, false);
+        if (!highest)
+          return {Value()};
+        constexpr double least = -std::numeric_limits<double>::infinity();
+        Value exists =
+            n.compare(gr::Comparison::greater, highest, n.full(least, highest));
+        SmallVector<Value> its, all;
+        for (Value plane : planes) {
+          Value picked = gr::GatherElementsOp::create(
+              n.b, n.loc, gr::withElement(rowType, real), plane, best,
+              n.b.getI64IntegerAttr(1));
+          its.push_back(n.broadcastIn(picked, dims, {0, 1}));
+          all.push_back(n.broadcastIn(plane, dims, {0, 2}));
+        }
+        Value gone = overlap(n, boxesOf(n, its, centred),
+                             boxesOf(n, all, centred), overlaps);
+        Value itself = n.compare(gr::Comparison::equal, n.iota(dims, i64, 2),
+                                 n.broadcastIn(best, dims, {0, 1}));
+        if (!gone || !itself)
+          return {Value()};
+        gone = n.binary<gr::OrOp>(gone, itself);
+        left = n.select(gone, n.full(least, left), left);
+        Value number = n.select(exists, best, n.integerScalar(-1, i64));
+        AffineExpr zero = n.number(0);
+        return {left,
+                n.update(carried[1], n.reshape(number, one), {zero, zero, at})};
+      });
+  if (state.empty())
+    return;
+  // A row for every box that was taken: batch, class, box.
+  AffineExpr perBatch = gr::simplify(dims[1] * most);
+  AffineExpr total = gr::simplify(dims[0] * perBatch);
+  Value flat = n.reshape(state[1], {total});
+  if (!flat)
+    return;
+  Value places = positionsOf(
+      n, n.compare(gr::Comparison::greater_equal, flat, n.full(0, flat)));
+  if (!places)
+    return;
+  AffineExpr count = dimsOf(places)[0];
+  RankedTensorType type = n.type({count}, i64);
+  if (!type)
+    return;
+  auto size = [&](AffineExpr expr) {
+    return n.importer.materialize(*n.knownScalar(expr));
+  };
+  Value box = gr::GatherOp::create(n.b, n.loc, type, flat, places,
+                                   n.b.getI64IntegerAttr(0));
+  Value batch = n.divide(places, size(perBatch));
+  Value kind =
+      n.divide(n.binary<gr::RemainderOp>(places, size(perBatch)), size(most));
+  SmallVector<Value> columns;
+  for (Value column : {batch, kind, box})
+    columns.push_back(n.reshape(column, {count, n.number(1)}));
+  n.set(0, n.concatenate(columns, 1));
+}
+
 llvm::ArrayRef<Operator> aicc::onnx::orderOperators() {
   static constexpr Operator table[] = {
       {"", "TopK", 1, topK},
+      {"", "NonMaxSuppression", 10, nonMaxSuppression},
       {"", "CumSum", 11, running<gr::ReduceKind::sum>},
       {"", "CumProd", 26, running<gr::ReduceKind::product>},
       {"", "ReverseSequence", 10, reverseSequence},

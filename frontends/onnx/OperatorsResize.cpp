@@ -220,7 +220,7 @@ Value Resizing::alongAxis(Value x, int64_t at, Type real) {
       stretch = n.minimum(factorOf(axis, real), 1.0);
       Value most = n.unary<gr::CeilOp>(
           n.divide(n.scalar(double(radius), real), stretch));
-      reach = readSize(n, n.maximum(n.cast(most, i64), 1.0), "scales");
+      reach = n.importer.readSymbol(n.maximum(n.cast(most, i64), 1.0), "taps");
     }
     if (!reach)
       return {};
@@ -386,7 +386,7 @@ static bool readScales(Resizing &r, unsigned i, ArrayRef<int64_t> axes) {
     Value from = n.cast(n.importer.materialize(*n.knownScalar(axis.from)),
                         elementOf(vector));
     Value size = n.unary<gr::FloorOp>(n.multiply(from, axis.factorValue));
-    axis.to = readSize(n, n.maximum(n.cast(size, i64), 0.0), "scales");
+    axis.to = n.importer.readSymbol(n.maximum(n.cast(size, i64), 0.0), "size");
     if (!axis.to)
       return false;
   }
@@ -453,7 +453,7 @@ static bool readSizes(Resizing &r, unsigned i, ArrayRef<int64_t> axes) {
     if (!exact)
       return false;
     Value rounded = n.unary<gr::FloorOp>(n.add(exact, 0.5));
-    axis.to = readSize(n, n.cast(rounded, i64), "sizes");
+    axis.to = n.importer.readSymbol(n.cast(rounded, i64), "size");
     if (!axis.to)
       return false;
   }

@@ -192,11 +192,6 @@ static Value columnOf(Node &n, Value matrix, int64_t column) {
                    {dimsOf(matrix)[0]});
 }
 
-AffineExpr aicc::onnx::readSize(Node &n, Value, StringRef what) {
-  n.unsupported(what + " that are only known when the model runs");
-  return {};
-}
-
 static void roiAlign(Node &n) {
   Value x = n.operand(0), rois = n.operand(1), batches = n.operand(2);
   if (!x || !(rois = coordinateType(n, rois)) || !requireIndices(n, batches) ||
@@ -257,7 +252,7 @@ static void roiAlign(Node &n) {
     grids[k] = n.maximum(grids[k], 0.0);
     Value largest = n.reduce(grids[k], gr::ReduceKind::maximum, {0}, false);
     largest = n.maximum(n.cast(largest, n.b.getI64Type()), 1.0);
-    samples[k] = readSize(n, largest, "sampling_ratio");
+    samples[k] = n.importer.readSymbol(largest, "samples");
     if (!samples[k])
       return;
   }
