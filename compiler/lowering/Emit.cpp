@@ -7,6 +7,7 @@
 
 #include "compiler/lowering/Emit.h"
 
+#include "compiler/lowering/Lowering.h"
 #include "dialects/graph/Dims.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
@@ -140,8 +141,11 @@ Linear Emitter::address(const Memory &m, ArrayRef<Linear> at) {
   return sum;
 }
 
-/// How an element lies in memory: i1 as a byte.
+/// How an element lies in memory: i1 as a byte. bf16 is read and written as its
+/// bits, because LLVM calls a library for what it can't move as that.
 static Type storageOf(Type element) {
+  if (element.isBF16())
+    return IntegerType::get(element.getContext(), 16);
   if (element.isInteger(1))
     return IntegerType::get(element.getContext(), 8);
   if (element.isIndex())
@@ -152,6 +156,13 @@ static Type storageOf(Type element) {
 /// How it is aligned: nothing more than 8 bytes.
 static unsigned alignmentOf(Type storage) {
   return std::clamp(storage.getIntOrFloatBitWidth() / 8, 1u, 8u);
+}
+
+/// Another element type, a vector where `type` is one.
+static Type like(Type type, Type element) {
+  if (auto vector = dyn_cast<VectorType>(type))
+    return vector.clone(element);
+  return element;
 }
 
 Value Emitter::element(const Memory &m, Value lane0) {
@@ -195,6 +206,9 @@ Value Emitter::load(const Memory &m, const Position &position) {
                                         ValueRange{zero},
                                         b.getI32IntegerAttr(alignment));
   }
+  if (m.element.isBF16())
+    return arith::BitcastOp::create(b, loc, like(value.getType(), m.element),
+                                    value);
   if (!m.element.isInteger(1))
     return value;
   Value zero =
@@ -208,12 +222,12 @@ void Emitter::store(const Memory &m, Value value, const Position &position) {
   unsigned alignment = alignmentOf(storage);
   if (!where.isUniform())
     value = splat(value);
-  if (m.element.isInteger(1)) {
-    Type wide = storage;
-    if (auto vector = dyn_cast<VectorType>(value.getType()))
-      wide = VectorType::get(vector.getShape(), storage);
-    value = arith::ExtUIOp::create(b, loc, wide, value);
-  }
+  if (m.element.isInteger(1))
+    value =
+        arith::ExtUIOp::create(b, loc, like(value.getType(), storage), value);
+  if (m.element.isBF16())
+    value =
+        arith::BitcastOp::create(b, loc, like(value.getType(), storage), value);
   if (where.isUniform()) {
     LLVM::StoreOp::create(b, loc, value, element(m, index.base(where)),
                           alignment);
@@ -254,7 +268,7 @@ Memory Emitter::constantMemory(arith::ConstantOp op) {
       bytes.push_back(value);
     data = DenseElementsAttr::get(flat, ArrayRef<int8_t>(bytes));
   } else {
-    data = values.reshape(flat);
+    data = DenseElementsAttr::getFromRawBuffer(flat, values.getRawData());
   }
   auto module = kernel->getParentOfType<ModuleOp>();
   std::string name =

@@ -257,6 +257,11 @@ template <typename C> Binary<C> floatBinary(Operation *op) {
       .Default(Binary<C>(nullptr));
 }
 
+/// By which the least number overflows.
+template <typename C> bool isMinusOne(C y) {
+  return std::is_signed_v<C> && y == C(-1);
+}
+
 /// Integers wrap: unsigned arithmetic on the bits.
 template <typename C> Binary<C> integerBinary(Operation *op) {
   using U = uint64_t;
@@ -266,11 +271,13 @@ template <typename C> Binary<C> integerBinary(Operation *op) {
       .Case([](MultiplyOp) { return +[](C x, C y) { return C(U(x) * U(y)); }; })
       .Case([](DivideOp) {
         return +[](C x, C y) {
-          return y == 0 ? C(0) : y == C(-1) ? C(U(0) - U(x)) : C(x / y);
+          return y == 0 ? C(0) : isMinusOne<C>(y) ? C(U(0) - U(x)) : C(x / y);
         };
       })
       .Case([](RemainderOp) {
-        return +[](C x, C y) { return y == 0 || y == C(-1) ? C(0) : C(x % y); };
+        return +[](C x, C y) {
+          return y == 0 || isMinusOne<C>(y) ? C(0) : C(x % y);
+        };
       })
       .Case([](MaximumOp) { return +[](C x, C y) { return std::max(x, y); }; })
       .Case([](MinimumOp) { return +[](C x, C y) { return std::min(x, y); }; })
@@ -349,10 +356,11 @@ ElementsAttr castConstant(CastOp op, const ConstantData &data) {
     auto x = load<int64_t>(data);
     if (!isa<FloatType>(to))
       return fill<int64_t>(type, data.splat, [&](size_t i) { return x[i]; });
-    bool wide = from.isUnsignedInteger(64);
-    return fill<double>(type, data.splat, [&](size_t i) {
-      return wide ? double(uint64_t(x[i])) : double(x[i]);
-    });
+    // Straight from the integer: one rounding.
+    if (from.isUnsignedInteger(64))
+      return fill<uint64_t>(type, data.splat,
+                            [&](size_t i) { return uint64_t(x[i]); });
+    return fill<int64_t>(type, data.splat, [&](size_t i) { return x[i]; });
   }
   auto x = load<double>(data);
   if (isa<FloatType>(to))

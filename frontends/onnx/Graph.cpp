@@ -141,6 +141,60 @@ LogicalResult Importer::importGraph(const proto::GraphProto &graph,
   return success();
 }
 
+/// Whether an operator only moves elements (or asks for their number), which it
+/// can do with complex ones.
+static bool movesElements(const proto::NodeProto &node) {
+  static constexpr const char *movers[] = {"BitCast",
+                                           "CenterCropPad",
+                                           "Compress",
+                                           "Concat",
+                                           "ConcatFromSequence",
+                                           "ConstantOfShape",
+                                           "DepthToSpace",
+                                           "Expand",
+                                           "Flatten",
+                                           "Gather",
+                                           "GatherElements",
+                                           "GatherND",
+                                           "Identity",
+                                           "If",
+                                           "Loop",
+                                           "OneHot",
+                                           "Optional",
+                                           "OptionalGetElement",
+                                           "OptionalHasElement",
+                                           "Pad",
+                                           "Reshape",
+                                           "ReverseSequence",
+                                           "Scan",
+                                           "Scatter",
+                                           "ScatterElements",
+                                           "ScatterND",
+                                           "SequenceAt",
+                                           "SequenceConstruct",
+                                           "SequenceErase",
+                                           "SequenceInsert",
+                                           "SequenceLength",
+                                           "SequenceMap",
+                                           "Shape",
+                                           "Size",
+                                           "Slice",
+                                           "SpaceToDepth",
+                                           "Split",
+                                           "SplitToSequence",
+                                           "Squeeze",
+                                           "TensorScatter",
+                                           "Tile",
+                                           "Transpose",
+                                           "Trilu",
+                                           "Unsqueeze",
+                                           "Where"};
+  for (const auto &attribute : node.attribute())
+    if (attribute.name() == "reduction" && attribute.s() != "none")
+      return false;
+  return llvm::is_contained(movers, StringRef(node.op_type()));
+}
+
 LogicalResult Importer::importNode(const proto::NodeProto &proto, size_t index,
                                    Scope &scope) {
   std::string title = nodeTitle(proto, index, scope.prefix);
@@ -186,6 +240,14 @@ LogicalResult Importer::importNode(const proto::NodeProto &proto, size_t index,
         return fail("node \"" + title + "\" (" + proto.op_type() + "): input " +
                     Twine(i) + " is " + describe(tensor->composite->kind) +
                     ", expected a tensor");
+  if (op && !poisoned && !movesElements(proto))
+    for (auto [i, tensor] : llvm::enumerate(node.inputs_))
+      if (tensor && !tensor->composite && isa<ComplexType>(tensor->element))
+        return fail("node \"" + title + "\" (" + proto.op_type() + "): input " +
+                    Twine(i) + " has element type " +
+                    dataTypeName(dataTypeOf(tensor->element)) +
+                    ", expected a type that " + proto.op_type() +
+                    " computes with");
   if (poisoned) {
     node.poisonResults();
   } else if (function != functions_.end()) {

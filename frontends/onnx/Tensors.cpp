@@ -12,6 +12,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <complex>
 #include <cstring>
 
 using namespace mlir;
@@ -385,7 +386,7 @@ ElementsAttr aicc::onnx::toAttribute(MLIRContext *context,
 ElementsAttr aicc::onnx::smallConstant(RankedTensorType type,
                                        ArrayRef<int64_t> values) {
   Type element = type.getElementType();
-  if (isa<FloatType>(element)) {
+  if (isa<FloatType, ComplexType>(element)) {
     SmallVector<double> numbers(values.begin(), values.end());
     return smallConstant(type, numbers);
   }
@@ -399,6 +400,20 @@ ElementsAttr aicc::onnx::smallConstant(RankedTensorType type,
 ElementsAttr aicc::onnx::smallConstant(RankedTensorType type,
                                        ArrayRef<double> values) {
   Type element = type.getElementType();
+  if (auto complex = dyn_cast<ComplexType>(element)) {
+    auto part = cast<FloatType>(complex.getElementType());
+    auto convert = [&](double value) {
+      APFloat number(value);
+      bool lost;
+      number.convert(part.getFloatSemantics(), APFloat::rmNearestTiesToEven,
+                     &lost);
+      return number;
+    };
+    SmallVector<std::complex<APFloat>> numbers;
+    for (double value : values)
+      numbers.push_back({convert(value), convert(0)});
+    return DenseElementsAttr::get(type, numbers);
+  }
   auto real = dyn_cast<FloatType>(element);
   if (!real) {
     SmallVector<int64_t> numbers;
