@@ -13,6 +13,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/lowering/Coefficients.h"
+#include "compiler/lowering/HalfPrecision.h"
 #include "compiler/lowering/Lowering.h"
 #include "compiler/lowering/Real.h"
 
@@ -560,58 +561,6 @@ Value remainder(Real &f, Value x, Value y) {
 
 bool isFloat(Type type) { return isa<FloatType>(getElementTypeOrSelf(type)); }
 
-/// bf16 is the upper half of f32; few targets convert it in hardware, and none
-/// needs to.
-Value extend(ImplicitLocOpBuilder &b, Value x, Type to) {
-  Type from = x.getType();
-  if (!getElementTypeOrSelf(from).isBF16())
-    return arith::ExtFOp::create(b, to, x);
-  Real f(b, Real(b, to).like(b.getF32Type()));
-  Value half = arith::BitcastOp::create(b, f.like(b.getI16Type()), x);
-  Value bits = arith::ExtUIOp::create(b, f.integer, half);
-  Value result = f.real(f.shl(bits, f.i(16)));
-  return f.type == to ? result : arith::ExtFOp::create(b, to, result);
-}
-
-/// Rounds to the nearest, ties to even, without library calls: f64 to half
-/// precision has no instruction.
-Value truncate(ImplicitLocOpBuilder &b, Value x, Type to) {
-  bool isBrain = getElementTypeOrSelf(to).isBF16();
-  bool isWide = getElementTypeOrSelf(x.getType()).isF64();
-  if (!isBrain && !(isWide && getElementTypeOrSelf(to).isF16()))
-    return arith::TruncFOp::create(b, to, x);
-  Real f(b, Real(b, to).like(b.getF32Type()));
-  if (isWide)
-    x = f.roundToOdd(x);
-  if (!isBrain)
-    return arith::TruncFOp::create(b, to, x);
-  Value bits = f.bits(x);
-  Value odd = f.iand(f.shru(bits, f.i(16)), f.i(1));
-  Value rounded = f.iadd(bits, f.iadd(odd, f.i(0x7fff)));
-  // Rounding must not turn a NaN into an infinity.
-  rounded = f.select(f.isNan(x), f.ior(bits, f.i(0x400000)), rounded);
-  Value half = arith::TruncIOp::create(b, f.like(b.getI16Type()),
-                                       f.shru(rounded, f.i(16)));
-  return arith::BitcastOp::create(b, to, half);
-}
-
-template <typename Op, Value (*convert)(ImplicitLocOpBuilder &, Value, Type)>
-struct ExpandConversion : OpRewritePattern<Op> {
-  using OpRewritePattern<Op>::OpRewritePattern;
-
-  LogicalResult matchAndRewrite(Op op,
-                                PatternRewriter &rewriter) const override {
-    Type from = op.getIn().getType(), to = op.getType();
-    Type source = getElementTypeOrSelf(from), result = getElementTypeOrSelf(to);
-    if (isa<TensorType>(to) || (!source.isBF16() && !result.isBF16() &&
-                                !(source.isF64() && result.isF16())))
-      return failure();
-    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
-    rewriter.replaceOp(op, convert(b, op.getIn(), to));
-    return success();
-  }
-};
-
 /// Replaces an operation by what `expand` writes, narrow floats in f32.
 template <typename Op> struct Expand : OpRewritePattern<Op> {
   using Function = Value (*)(Real &, ValueRange);
@@ -735,10 +684,9 @@ void aicc::lowering::populateMathematics(RewritePatternSet &patterns) {
   patterns.add<ExpandOrder<arith::MaximumFOp, true, true>,
                ExpandOrder<arith::MinimumFOp, false, true>,
                ExpandOrder<arith::MaxNumFOp, true, false>,
-               ExpandOrder<arith::MinNumFOp, false, false>,
-               ExpandConversion<arith::ExtFOp, extend>,
-               ExpandConversion<arith::TruncFOp, truncate>>(
+               ExpandOrder<arith::MinNumFOp, false, false>>(
       patterns.getContext());
+  populateHalfPrecision(patterns);
 }
 
 namespace {
