@@ -330,3 +330,39 @@ TEST(Errors, NamesStayOnOneLine) {
   EXPECT_EQ(b.import(),
             "error: node \"Neg_0\" reads \"a b\", which is not defined");
 }
+
+TEST(Errors, ElementTypes) {
+  auto run = [](const char *op, int32_t type,
+                std::function<void(proto::NodeProto &)> set = {}) {
+    ModelBuilder b(26, 13);
+    b.input("x", {2}, type).output("y");
+    auto &n = b.node(op, {"x"}, {"y"});
+    n.set_name("it");
+    if (set)
+      set(n);
+    return b.import();
+  };
+  EXPECT_EQ(run("Neg", COMPLEX64),
+            "error: node \"it\" (Neg): input 0 has element type complex64, "
+            "expected a type that Neg computes with");
+  EXPECT_HAS(run("Identity", COMPLEX128), "tensor<2xcomplex<f64>>");
+  auto to = [](int32_t type) {
+    return [type](proto::NodeProto &n) { setInt(n, "to", type); };
+  };
+  EXPECT_EQ(
+      run("BitCast", FLOAT, to(FLOAT16)),
+      "error: node \"it\" (BitCast): reads f32 as f16, expected a type of "
+      "the same width");
+  EXPECT_HAS(run("BitCast", INT4, to(FLOAT4E2M1)),
+             "(tensor<2xi4>) -> tensor<2xf4E2M1FN>");
+  EXPECT_HAS(run("Cast", FLOAT, to(FLOAT8E5M2)),
+             "graph.cast %arg0 : (tensor<2xf32>) -> tensor<2xf8E5M2>");
+  EXPECT_EQ(
+      run("Cast", FLOAT,
+          [](proto::NodeProto &n) {
+            setInt(n, "to", FLOAT8E8M0);
+            setString(n, "round_mode", "away");
+          }),
+      "error: node \"it\" (Cast): round_mode is \"away\", expected up, down "
+      "or nearest");
+}
