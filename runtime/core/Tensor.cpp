@@ -12,6 +12,8 @@
 #include "aicc/dlpack.h"
 
 #include <cstdlib>
+#include <cstring>
+#include <new>
 
 using namespace aicc;
 
@@ -71,7 +73,34 @@ Status aicc::createTensor(aicc_type type, std::span<const int64_t> dims,
                       std::to_string(tensor->bytes) + " bytes");
   tensor->release = std::free;
   tensor->context = tensor->data;
+  // Addresses, to which not every byte is a right one.
+  if (type == AICC_STRING)
+    std::memset(tensor->data, 0, tensor->bytes);
   out = tensor.release();
+  return {};
+}
+
+Status aicc::keepStrings(aicc_tensor &tensor) {
+  const std::span<aicc_string> strings(static_cast<aicc_string *>(tensor.data),
+                                       tensor.bytes / sizeof(aicc_string));
+  uint64_t total = 0;
+  for (const aicc_string &string : strings)
+    if (__builtin_add_overflow(total, string.size, &total) ||
+        total > uint64_t(1) << 47 || (string.size && !string.data))
+      return invalidArgument("strings of " + std::to_string(total) +
+                             " bytes are absurd");
+  std::unique_ptr<char[]> characters(new (std::nothrow) char[total + 1]);
+  if (!characters)
+    return Status(Code::outOfMemory, "no memory for strings of " +
+                                         std::to_string(total) + " bytes");
+  char *at = characters.get();
+  for (aicc_string &string : strings) {
+    std::memcpy(at, string.data ? string.data : "", string.size);
+    string.data = at;
+    at += string.size;
+  }
+  // Only now: strings may have been in what the tensor had.
+  tensor.characters = std::move(characters);
   return {};
 }
 

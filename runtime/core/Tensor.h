@@ -24,6 +24,7 @@ struct aicc_tensor {
   aicc_device *device = nullptr; // null: the host
   void (*release)(void *context) = nullptr;
   void *context = nullptr;
+  std::unique_ptr<char[]> characters; // that a run's strings refer to
 
   aicc_tensor() = default;
   aicc_tensor(const aicc_tensor &) = delete;
@@ -59,6 +60,10 @@ Status denseBytes(aicc_type type, std::span<const int64_t> dims, size_t &out);
 // New memory of the host with one reference.
 Status createTensor(aicc_type type, std::span<const int64_t> dims,
                     aicc_tensor *&out);
+
+// Makes the strings of a run's result the tensor's own; until then they may lie
+// in the run's memory or in that of an input.
+Status keepStrings(aicc_tensor &tensor);
 
 // Keeps `status`'s message for aicc_message(), and returns its code.
 aicc_status report(const Status &status);

@@ -493,6 +493,66 @@ TEST(Calls, OnTheCpu) {
   EXPECT_STREQ(aicc_message(), "Times 'node': first element is negative");
 }
 
+// Strings that a function made belong to the result, those of an input too.
+struct Greet : host::Function {
+  Status run(const host::Call &call) const override {
+    auto *strings = static_cast<aicc_string *>(call.outputs[0].data);
+    const auto *name = static_cast<const aicc_string *>(call.inputs[0].data);
+    char *text = call.pool.allocate(6);
+    std::memcpy(text, "hello ", 6);
+    strings[0] = {text, 6};
+    strings[1] = name[0];
+    return {};
+  }
+};
+
+TEST(Calls, Strings) {
+  host::add("test_greet",
+            [](const std::string &, std::unique_ptr<host::Function> &out) {
+              out = std::make_unique<Greet>();
+              return Status();
+            });
+  constexpr auto text = package::ElementType::string;
+  PackageBuilder b;
+  const uint32_t two = b.exprs.constant(2);
+  b.input("name", text, {});
+  b.output("words", text, {two});
+  VariantBuilder v = b.variant("t", "cpu", "elf-so", kernels());
+  const uint32_t c2 = v.exprs.constant(2), c16 = v.exprs.constant(16),
+                 c32 = v.exprs.constant(32);
+  const uint32_t name = v.buffer("name", Storage::input, 0, text, {}, c16);
+  const uint32_t words = v.buffer("words", Storage::output, 0, text, {c2}, c32);
+  v.variant.program.push_back(v.transfer(Operation::call, {name, words}));
+  v.variant.program[0]->function = "test_greet";
+  v.variant.program[0]->outputs = 1;
+  Package package;
+  Session session;
+  ASSERT_EQ(openBytes(b.finish(), package.out()), AICC_OK) << aicc_message();
+  ASSERT_EQ(
+      aicc_session_create(package, deviceNamed("cpu"), nullptr, session.out()),
+      AICC_OK)
+      << aicc_message();
+  Tensor outputs[2];
+  for (Tensor &out : outputs) {
+    auto given = std::make_unique<std::string>(&out == outputs ? "Ada" : "Bob");
+    aicc_string string{given->data(), given->size()};
+    Tensor in;
+    aicc_tensor_from_host(&string, AICC_STRING, 0, nullptr, nullptr, nullptr,
+                          in.out());
+    aicc_tensor *const inputs[] = {in};
+    ASSERT_EQ(aicc_session_run(session, inputs, 1, out.out(), 1), AICC_OK)
+        << aicc_message();
+  }
+  const char *expected[] = {"hello Ada", "hello Bob"};
+  for (int i = 0; i < 2; ++i) {
+    const auto *strings =
+        static_cast<const aicc_string *>(aicc_tensor_data(outputs[i]));
+    EXPECT_EQ(std::string(strings[0].data, strings[0].size) +
+                  std::string(strings[1].data, strings[1].size),
+              expected[i]);
+  }
+}
+
 TEST(Calls, Refused) {
   addTimes();
   const std::pair<std::pair<const char *, const char *>, const char *> cases[] =

@@ -48,7 +48,9 @@ public:
   Status setOutput(size_t index, aicc_tensor *tensor);
   // Runs the program, and waits.
   Status execute(const Profiler *profiler);
-  // After a run: the tensor of an output that was null, with its reference.
+  // After a run: the tensor of an output that was null; taken with its
+  // reference.
+  aicc_tensor *lateOutput(size_t index) { return late[index].made.get(); }
   aicc_tensor *takeOutput(size_t index) { return late[index].made.release(); }
 
   const Binding *binding() const { return bound.get(); }

@@ -253,6 +253,12 @@ Status Session::runOn(RunState &state, std::span<aicc_tensor *const> inputs,
     status = state.execute(current.callback ? &current : nullptr);
   }
   account(state, arenaBefore, stagedBefore);
+  for (size_t i = 0; i < outputs.size() && status.ok(); ++i) {
+    aicc_tensor *tensor = outputs[i] ? outputs[i] : state.lateOutput(i);
+    if (tensor->type == AICC_STRING)
+      status = keepStrings(*tensor).in(
+          portName("output", i, loaded->package().outputs[i]));
+  }
   for (size_t i = 0; i < outputs.size() && status.ok(); ++i)
     if (!outputs[i])
       outputs[i] = state.takeOutput(i);

@@ -447,6 +447,12 @@ TEST(Reader, Meaning) {
          p.symbol_count = 2;
          nest(p, 1)->op = package::Operation::read;
        }},
+      {"weight 0 ('w'): its elements are strings",
+       [](auto &p) { p.weights[0]->type = package::ElementType::string; }},
+      {"buffer 2 ('w') takes a weight for strings",
+       [](auto &p) {
+         p.variants[0]->buffers[2]->type = package::ElementType::string;
+       }},
       {"condition has type f32, expected bool",
        [](auto &p) {
          p.variants[0]->program[0]->op = package::Operation::branch;

@@ -98,6 +98,8 @@ Status Parser::ports(
 
 Status Parser::weight(const package::Weight &from, Weight &to) {
   AICC_RETURN_IF_ERROR(type(from.type(), to.type));
+  if (to.type == ElementType::string)
+    return error("its elements are strings, which a file can't hold");
   AICC_RETURN_IF_ERROR(spend(from.dims()));
   AICC_RETURN_IF_ERROR(alignedTo8(from.dims()));
   if (from.dims())
@@ -323,6 +325,10 @@ Status Parser::aliases(const package::Variant &from, Variant &to) {
   }
   for (uint32_t i = 0; i < direct.size(); ++i) {
     const Buffer &buffer = to.buffers[i], &root = to.buffers[buffer.root];
+    // A string is an address.
+    if (buffer.type == ElementType::string && root.storage == Storage::weight)
+      return error(numbered("buffer", i, buffer.name),
+                   " takes a weight for strings");
     if (buffer.root == i)
       continue;
     const bool bound = buffer.storage != Storage::temporary &&
