@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/lowering/Emit.h"
+#include "compiler/lowering/Lowering.h"
 
 #include "compiler/lowering/Lowering.h"
 #include "dialects/graph/Dims.h"

@@ -267,6 +267,12 @@ bool Node::broadcastDims(ArrayRef<AffineExpr> a, Dims &into) {
       continue;
     // A dynamic size against a number could be that number or one; a guess
     // would be silent, so it is not made. Two dynamic sizes are taken as equal.
+    if (importer.symbols.runs(a[i]) || importer.symbols.runs(have)) {
+      have = broadcastSize(have, {a[i]});
+      if (failed())
+        return false;
+      continue;
+    }
     bool dynamic = !gr::constantOf(a[i]) && !gr::constantOf(have);
     if (!dynamic || !importer.requireEqual(a[i], have))
       fail("cannot broadcast " + print(a) + " and " + print(all) +
@@ -278,13 +284,22 @@ bool Node::broadcastDims(ArrayRef<AffineExpr> a, Dims &into) {
   return true;
 }
 
+/// `stretch` where sizes of the running model are part of it.
+Value Node::stretchAtRun(Value value, ArrayRef<AffineExpr> dims) {
+  auto runs = [&](AffineExpr dim) { return importer.symbols.runs(dim); };
+  return value &&
+                 (llvm::any_of(dims, runs) || llvm::any_of(dimsOf(value), runs))
+             ? stretch(value, dims)
+             : value;
+}
+
 bool Node::broadcastTogether(MutableArrayRef<Value> values) {
   Dims dims;
   for (Value value : values)
     if (!value || !broadcastDims(dimsOf(value), dims))
       return false;
   for (Value &value : values)
-    if (!(value = broadcastTo(value, dims)))
+    if (!(value = broadcastTo(stretchAtRun(value, dims), dims)))
       return false;
   return true;
 }

@@ -129,6 +129,8 @@ public:
   unsigned add(llvm::StringRef name);
   /// Whether the (final) expression depends on such symbols.
   bool runs(mlir::AffineExpr expr) const;
+  /// How many there are, the final ones included.
+  unsigned count() const { return finalNames_.size() + addedNames_.size(); }
 
   size_t size() const { return declared_.size(); }
   /// Names of the final symbols.
@@ -206,6 +208,11 @@ public:
   /// `minimum` ends the run with an error that names the value's node.
   mlir::AffineExpr readSymbol(mlir::Value value, llvm::StringRef name,
                               int64_t element = 0, int64_t minimum = 0);
+  /// After operations were erased: what was read there is read anew.
+  void forgetReads() {
+    reads_.clear();
+    checked_.clear();
+  }
   /// The symbol that counts the trips of a loop which is built now. Loops that
   /// do not nest share theirs, so that equal bodies have equal kernels.
   unsigned loopSymbol();

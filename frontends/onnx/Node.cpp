@@ -86,11 +86,8 @@ std::optional<Dims> Node::expressionsOf(unsigned i, StringRef what) {
     return std::nullopt;
   }
   const Known *contents = known(i);
-  if (!contents) {
-    unsupported("values of " + what +
-                " that are only known when the model runs");
-    return std::nullopt;
-  }
+  if (!contents)
+    return readSizes(i, what);
   Dims result;
   for (const Scalar &scalar : contents->values) {
     if (!scalar.expr) {
@@ -103,6 +100,11 @@ std::optional<Dims> Node::expressionsOf(unsigned i, StringRef what) {
 }
 
 std::optional<Ints> Node::integersOf(unsigned i, StringRef what) {
+  if (has(i) && !known(i) && !failed()) {
+    unsupported("values of " + what +
+                " that are only known when the model runs");
+    return std::nullopt;
+  }
   auto exprs = expressionsOf(i, what);
   if (!exprs)
     return std::nullopt;

@@ -68,6 +68,29 @@ public:
   std::optional<Ints> integersOf(unsigned i, llvm::StringRef what);
   std::optional<Dims> expressionsOf(unsigned i, llvm::StringRef what);
   std::optional<double> numberOf(unsigned i);
+
+  // Inputs that only the running model knows (DynamicShapes.cpp).
+  /// One integer of a tensor: an expression, or where it is found.
+  struct Element {
+    AffineExpr expr;
+    Value tensor = {};
+    int64_t index = 0;
+  };
+  /// The integers of an input of known size, each known as well as it can be.
+  std::optional<llvm::SmallVector<Element>> elementsOf(unsigned i,
+                                                       llvm::StringRef what);
+  /// As a scalar of i64.
+  Value scalarOf(const Element &element);
+  Value scalarOf(AffineExpr size);
+  /// As sizes: what is not known is read. `expressionsOf` gives that, too.
+  std::optional<Dims> readSizes(unsigned i, llvm::StringRef what);
+  /// Ends the run unless the condition (a bool scalar) holds.
+  void check(Value condition);
+  /// The size that broadcasting a dimension to `element` gives.
+  AffineExpr broadcastSize(AffineExpr dim, const Element &element);
+  /// Where a dimension may turn out to be 1, repeats it to the one given.
+  Value stretch(Value value, llvm::ArrayRef<AffineExpr> dims);
+  Value stretchAtRun(Value value, llvm::ArrayRef<AffineExpr> dims);
   /// An input that must be a sequence (or whatever `kind` says).
   const Composite *composite(unsigned i, Composite::Kind kind);
 
@@ -238,9 +261,41 @@ bool sliceBounds(Node &node, AffineExpr dim, AffineExpr start, AffineExpr end,
 Tensor *wrapValue(Node &node, Value value);
 /// Whether the expression cannot be negative if no symbol is.
 bool nonNegative(AffineExpr expr);
+/// An If, a Loop whose course only the running model knows.
+void branchWhenRun(Node &node);
+void loopWhenRun(Node &node);
+/// A loop in parts. The body takes the iteration, the number of trips and the
+/// state, and gives a condition, the next state and what is stacked.
+struct LoopParts {
+  AffineExpr count;
+  /// A bool scalar that is asked before each iteration; null for none.
+  Value condition = {};
+  llvm::SmallVector<Value> inits = {};
+  size_t scans = 0;
+  /// Which of the stacked values are stacked from the end; empty for none.
+  llvm::SmallVector<bool> backward = {};
+  std::function<bool(AffineExpr, AffineExpr, llvm::ArrayRef<Tensor *>,
+                     llvm::SmallVectorImpl<Tensor *> &)>
+      body = {};
+  /// The last state, then what was stacked along a new first dimension.
+  llvm::SmallVector<Value> results = {};
+};
+bool repeatWhenRun(Node &node, LoopParts &parts);
 /// Positions of the true elements of a vector of bool, ascending (i64); their
 /// number is read when the model runs.
 Value positionsOf(Node &node, Value flags);
+/// Reshape to a shape that is not known while importing.
+Value reshapeWhenRun(Node &node, Value value,
+                     llvm::ArrayRef<Node::Element> wanted, bool allowZero);
+/// Slicing one axis by bounds that are not known while importing.
+Value sliceWhenRun(Node &node, Value value, int64_t axis, Node::Element start,
+                   Node::Element end, Node::Element step);
+/// Padding one axis by widths that are not known while importing.
+Value padWhenRun(Node &node, Value value, Value fill, int64_t axis,
+                 Node::Element before, Node::Element after,
+                 graph::PadMode mode);
+/// Range with bounds that are not known while importing.
+Value rangeWhenRun(Node &node, Value start, Value limit, Value delta);
 /// The dimensions asked for by Reshape; `wanted` may contain 0 and -1.
 std::optional<Dims> reshapeDims(Node &node, llvm::ArrayRef<AffineExpr> from,
                                 llvm::ArrayRef<AffineExpr> wanted,

@@ -183,8 +183,15 @@ static void range(Node &n) {
       !n.require(n.numInputs() == 3 && n.has(0) && n.has(1) && n.has(2),
                  "it needs start, limit and delta"))
     return;
-  if (!start || !limit || !delta)
-    return n.unsupported("bounds that are only known when the model runs");
+  if (!start || !limit || !delta) {
+    SmallVector<Value> bounds;
+    for (unsigned i = 0; i < 3; ++i)
+      bounds.push_back(n.reshape(n.operand(i), {}));
+    if (n.sameElement(bounds[0], bounds[1]) &&
+        n.sameElement(bounds[0], bounds[2]))
+      n.set(0, rangeWhenRun(n, bounds[0], bounds[1], bounds[2]));
+    return;
+  }
   if (!n.require(start->values.size() == 1 && limit->values.size() == 1 &&
                      delta->values.size() == 1,
                  "start, limit or delta is not a scalar"))

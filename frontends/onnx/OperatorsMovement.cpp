@@ -88,7 +88,12 @@ static void reshape(Node &n) {
   std::optional<Dims> wanted;
   if (n.version < 5)
     wanted = n.numbers(n.integers("shape"));
-  else
+  else if (n.has(1) && !n.known(1)) {
+    auto elements = n.elementsOf(1, "shape");
+    if (elements)
+      n.set(0, reshapeWhenRun(n, x, *elements, n.integer("allowzero", 0)));
+    return;
+  } else
     wanted = n.expressionsOf(1, "shape");
   if (!x || !wanted)
     return;
@@ -287,6 +292,37 @@ bool aicc::onnx::sliceBounds(Node &n, AffineExpr dim, AffineExpr start,
   return !n.failed();
 }
 
+/// Slice with bounds or steps that are not known while importing.
+static void sliceAtRun(Node &n, Value x) {
+  auto starts = n.elementsOf(1, "starts"), ends = n.elementsOf(2, "ends");
+  if (!starts || !ends)
+    return;
+  size_t count = starts->size();
+  SmallVector<Node::Element> steps(count, {n.number(1)});
+  if (n.has(4)) {
+    auto given = n.elementsOf(4, "steps");
+    if (!given)
+      return;
+    steps = *given;
+  }
+  std::optional<Ints> axes = Ints();
+  if (n.has(3))
+    axes = n.integersOf(3, "axes");
+  else
+    for (size_t i = 0; i < count; ++i)
+      axes->push_back(i);
+  if (!axes ||
+      !n.require(ends->size() == count && axes->size() == count &&
+                     steps.size() == count,
+                 "starts, ends, axes and steps have different lengths"))
+    return;
+  (void)n.axes(*axes, rankOf(x));
+  for (size_t i = 0; i < count && x && !n.failed(); ++i)
+    x = sliceWhenRun(n, x, n.axis((*axes)[i], rankOf(x)), (*starts)[i],
+                     (*ends)[i], steps[i]);
+  n.set(0, x);
+}
+
 static void slice(Node &n) {
   Value x = n.operand(0);
   if (!x)
@@ -299,6 +335,9 @@ static void slice(Node &n) {
     if (n.hasAttribute("axes"))
       axes = n.integers("axes");
   } else {
+    if (n.has(1) && n.has(2) &&
+        (!n.known(1) || !n.known(2) || (n.has(4) && !n.known(4))))
+      return sliceAtRun(n, x);
     starts = n.expressionsOf(1, "starts");
     ends = n.expressionsOf(2, "ends");
     if (n.has(3) && !(axes = n.integersOf(3, "axes")))
@@ -342,10 +381,23 @@ static void slice(Node &n) {
 
 static void expand(Node &n) {
   Value x = n.operand(0);
-  auto wanted = n.expressionsOf(1, "shape");
-  if (!x || !wanted)
+  auto elements = n.elementsOf(1, "shape");
+  if (!x || !elements)
     return;
-  Dims dims = *wanted;
+  Dims dims, from = dimsOf(x);
+  if (!n.known(1)) {
+    // The shape and the tensor's dimensions are aligned at the end.
+    size_t rank = std::max(elements->size(), from.size());
+    from.insert(from.begin(), rank - from.size(), n.number(1));
+    elements->insert(elements->begin(), rank - elements->size(), {n.number(1)});
+    for (auto [dim, element] : llvm::zip(from, *elements))
+      dims.push_back(n.broadcastSize(dim, element));
+    if (!n.failed())
+      n.set(0, n.broadcastTo(n.stretch(x, dims), dims));
+    return;
+  }
+  for (const Node::Element &element : *elements)
+    dims.push_back(element.expr);
   if (n.broadcastDims(dimsOf(x), dims))
     n.set(0, n.broadcastTo(x, dims));
 }
@@ -377,6 +429,26 @@ static void tile(Node &n) {
   n.set(0, n.reshape(result, dims));
 }
 
+/// Pad with widths that are not known while importing.
+static void padAtRun(Node &n, Value x, Value fill, ArrayRef<int64_t> axes) {
+  auto pads = n.elementsOf(1, "pads");
+  if (!pads || !n.sameElement(x, fill) ||
+      !n.require(pads->size() == 2 * axes.size(),
+                 "pads has " + Twine(pads->size()) + " values, expected " +
+                     Twine(2 * axes.size())))
+    return;
+  std::string mode = n.string("mode", "constant");
+  auto kind = gr::symbolizePadMode(mode);
+  if (!n.require(kind.has_value(), "mode is \"" + mode +
+                                       "\", expected constant, reflect, edge "
+                                       "or wrap"))
+    return;
+  for (auto [i, axis] : llvm::enumerate(axes))
+    x = padWhenRun(n, x, fill, axis, (*pads)[i], (*pads)[i + axes.size()],
+                   *kind);
+  n.set(0, x);
+}
+
 static void pad(Node &n) {
   Value x = n.operand(0);
   if (!x)
@@ -391,7 +463,8 @@ static void pad(Node &n) {
     pads = n.numbers(n.integers(n.version < 2 ? "paddings" : "pads"));
     fill = n.scalar(n.real("value", 0), elementOf(x));
   } else {
-    pads = n.expressionsOf(1, "pads");
+    if (!n.has(1) || n.known(1))
+      pads = n.expressionsOf(1, "pads");
     if (n.has(2))
       fill = n.reshape(n.operand(2), {});
     else
@@ -406,8 +479,10 @@ static void pad(Node &n) {
         axes.push_back(n.axis(axis, rank));
     }
   }
-  if (!pads || !fill || n.failed())
+  if (!fill || n.failed())
     return;
+  if (!pads)
+    return padAtRun(n, x, fill, axes);
   if (!n.require(pads->size() == 2 * axes.size(),
                  "pads has " + Twine(pads->size()) + " values, expected " +
                      Twine(2 * axes.size())))

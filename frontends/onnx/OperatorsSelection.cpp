@@ -13,21 +13,6 @@ using llvm::StringRef;
 using llvm::Twine;
 namespace gr = aicc::graph;
 
-/// A vector of sizes as a tensor of i64.
-static Value sizes(Node &n, ArrayRef<AffineExpr> exprs) {
-  if (n.failed())
-    return {};
-  return gr::DimensionsOp::create(
-      n.b, n.loc,
-      RankedTensorType::get(int64_t(exprs.size()), n.b.getI64Type()),
-      AffineMapAttr::get(gr::makeMap(exprs, n.importer.context)));
-}
-
-/// One size as a scalar.
-static Value size(Node &n, AffineExpr expr) {
-  return n.reshape(sizes(n, expr), {});
-}
-
 static Value running(Node &n, Value vector, bool exclusive) {
   if (!vector || n.failed())
     return {};
@@ -78,45 +63,16 @@ Value aicc::onnx::positionsOf(Node &n, Value flags) {
   Value ones = n.cast(flags, i64);
   Value number = n.reduce(ones, gr::ReduceKind::sum, {0}, false);
   AffineExpr count = n.importer.readSymbol(number, "count");
-  // Up to and including element i there are sums[i] true ones; the j-th true
-  // one (from 0) stands behind all elements with sums[i] <= j.
-  Value sums = runningSum(n, ones, false);
-  Value wanted = n.iota(count, i64, 0);
-  if (!sums || !wanted || !count)
+  if (!count)
     return {};
-  constexpr int64_t few = 1024;
-  auto known = gr::constantOf(total);
-  if (known && *known <= few) {
-    Dims all = {count, total};
-    Value below =
-        n.compare(gr::Comparison::less_equal, n.broadcastIn(sums, all, {1}),
-                  n.broadcastIn(wanted, all, {0}));
-    return n.reduce(n.cast(below, i64), gr::ReduceKind::sum, {1}, false);
-  }
-  // Bisection: steps of falling powers of two over the rising sums.
-  int64_t rounds = known ? llvm::Log2_64(*known) + 1 : 40;
-  Value inits[] = {n.full(0, wanted),
-                   n.integerScalar(int64_t(1) << (rounds - 1), i64)};
-  if (n.failed())
+  // The number of true elements before one is its place among them; the others
+  // go where nothing is.
+  Value places = n.select(flags, runningSum(n, ones, true), n.scalarOf(total));
+  Value all = n.iota(total, i64, 0);
+  Value none = n.broadcastTo(n.integerScalar(0, i64), count);
+  if (n.failed() || !places || !all || !none)
     return {};
-  SmallVector<Value> found = n.repeat(
-      n.number(rounds), inits,
-      [&](AffineExpr, ArrayRef<Value> carried) -> SmallVector<Value> {
-        Value at = carried[0], step = carried[1];
-        Value next = n.add(at, step);
-        Value probe = n.subtract(next, n.integerScalar(1, i64));
-        if (n.failed())
-          return {Value()};
-        Value sum = gr::GatherOp::create(n.b, n.loc, wanted.getType(), sums,
-                                         probe, n.b.getI64IntegerAttr(0));
-        Value inside =
-            n.compare(gr::Comparison::less_equal, next, size(n, total));
-        Value below = n.compare(gr::Comparison::less_equal, sum, wanted);
-        Value take = n.binary<gr::AndOp>(inside, below);
-        return {n.select(take, next, at),
-                n.divide(step, n.integerScalar(2, i64))};
-      });
-  return found.empty() ? Value() : found[0];
+  return scatter(n, none, places, all, 0, std::nullopt);
 }
 
 /// Whether each element is something else than zero.
@@ -139,9 +95,9 @@ static Value unravel(Node &n, Value positions, ArrayRef<AffineExpr> dims) {
   for (int64_t i = dims.size(); i-- > 0;) {
     Value at = positions;
     if (!gr::isConstant(stride, 1))
-      at = n.divide(at, size(n, stride));
+      at = n.divide(at, n.scalarOf(stride));
     if (i > 0)
-      at = n.binary<gr::RemainderOp>(at, size(n, dims[i]));
+      at = n.binary<gr::RemainderOp>(at, n.scalarOf(dims[i]));
     rows[i] = n.reshape(at, Dims{n.number(1), count});
     stride = gr::simplify(stride * dims[i]);
   }
@@ -200,10 +156,116 @@ static void compress(Node &n) {
   n.set(0, gather(n, x, positionsOf(n, condition), axis));
 }
 
+//===----------------------------------------------------------------------===//
+// Unique
+//===----------------------------------------------------------------------===//
+
+/// The order that sorts the rows of a matrix, equal ones as they stood: by the
+/// last column first.
+static Value rowOrder(Node &n, Value rows) {
+  if (!rows || n.failed())
+    return {};
+  Dims dims = dimsOf(rows);
+  Type i64 = n.b.getI64Type();
+  if (elementOf(rows).isInteger(1))
+    rows = n.cast(rows, n.b.getI32Type());
+  auto sort = [&](AffineExpr column, Value order) -> Value {
+    Value keys = n.reshape(n.sliceAxis(rows, 1, column, n.number(1)), dims[0]);
+    if (order)
+      keys = gather(n, keys, order, 0);
+    Value next = sortedOrder(n, keys, dims[0], false);
+    return order ? gather(n, order, next, 0) : next;
+  };
+  if (gr::isConstant(dims[1], 1))
+    return sort(n.number(0), {});
+  SmallVector<Value> found = n.repeat(
+      dims[1], n.iota(dims[0], i64, 0),
+      [&](AffineExpr column, ArrayRef<Value> order) -> SmallVector<Value> {
+        return {sort(gr::simplify(dims[1] - 1 - column), order[0])};
+      });
+  return found.empty() ? Value() : found[0];
+}
+
+/// Whether rows of a matrix differ; a NaN is equal to a NaN if `sameNan`.
+static Value rowsDiffer(Node &n, Value a, Value b, bool sameNan) {
+  Value same = n.compare(gr::Comparison::equal, a, b);
+  if (same && sameNan && isa<FloatType>(elementOf(a))) {
+    Value numbers = n.binary<gr::OrOp>(n.compare(gr::Comparison::equal, a, a),
+                                       n.compare(gr::Comparison::equal, b, b));
+    if (numbers)
+      same = n.binary<gr::OrOp>(
+          same, gr::NotOp::create(n.b, n.loc, numbers.getType(), numbers));
+  }
+  if (!same || n.failed())
+    return {};
+  Value other = gr::NotOp::create(n.b, n.loc, same.getType(), same);
+  Value many = n.reduce(n.cast(other, n.b.getI64Type()), gr::ReduceKind::sum,
+                        {1}, false);
+  return n.compare(gr::Comparison::greater, many,
+                   n.integerScalar(0, n.b.getI64Type()));
+}
+
+static void unique(Node &n) {
+  Value x = n.operand(0);
+  if (!x)
+    return;
+  bool flat = !n.hasAttribute("axis"), sorted = n.integer("sorted", 1);
+  int64_t axis = 0;
+  if (flat)
+    x = n.reshape(x, gr::numElements(tensorType(x)));
+  else
+    axis = n.axis(n.integer("axis", 0), rankOf(x));
+  if (!x || n.failed())
+    return;
+  Type i64 = n.b.getI64Type();
+  Ints front = {axis};
+  for (int64_t i = 0; i < rankOf(x); ++i)
+    if (i != axis)
+      front.push_back(i);
+  AffineExpr total = dimsOf(x)[axis], width = n.number(1);
+  for (auto [i, dim] : llvm::enumerate(dimsOf(x)))
+    if (int64_t(i) != axis)
+      width = gr::simplify(width * dim);
+  Value rows = n.reshape(n.transpose(x, front), Dims{total, width});
+  // Equal rows stand together in order, the first of the model's first.
+  Value order = rowOrder(n, rows);
+  Value one = n.integerScalar(1, i64), zero = n.integerScalar(0, i64);
+  Value index = n.iota(total, i64, 0);
+  rows = gather(n, rows, order, 0);
+  Value before = gather(n, rows, n.maximum(n.subtract(index, one), zero), 0);
+  Value starts =
+      n.binary<gr::OrOp>(rowsDiffer(n, rows, before, flat),
+                         n.compare(gr::Comparison::equal, index, zero));
+  Value groups = n.subtract(runningSum(n, n.cast(starts, i64), false), one);
+  Value places = positionsOf(n, starts);
+  if (!places || !groups || n.failed())
+    return;
+  AffineExpr count = dimsOf(places)[0];
+  Value first = gather(n, order, places, 0);
+  Value number = n.iota(count, i64, 0);
+  Value next = gather(n, places, n.add(number, one), 0);
+  next = n.select(
+      n.compare(gr::Comparison::less, n.add(number, one), n.scalarOf(count)),
+      next, n.scalarOf(total));
+  Value counts = n.subtract(next, places);
+  Value inverse = gather(n, groups, sortedOrder(n, order, total, false), 0);
+  if (!sorted) {
+    Value as = sortedOrder(n, first, count, false);
+    first = gather(n, first, as, 0);
+    counts = gather(n, counts, as, 0);
+    inverse = gather(n, sortedOrder(n, as, count, false), inverse, 0);
+  }
+  n.set(0, gather(n, x, first, axis));
+  n.set(1, first);
+  n.set(2, inverse);
+  n.set(3, counts);
+}
+
 llvm::ArrayRef<Operator> aicc::onnx::selectionOperators() {
   static constexpr Operator table[] = {
       {"", "Compress", 9, compress},
       {"", "NonZero", 9, nonZero},
+      {"", "Unique", 11, unique},
   };
   return table;
 }

@@ -121,7 +121,7 @@ static void conditional(Node &n) {
   if (!n.require(n.has(0), "input 0 is missing"))
     return;
   if (!condition)
-    return n.unsupported("a condition that is only known when the model runs");
+    return branchWhenRun(n);
   StringRef which = *condition ? "then_branch" : "else_branch";
   const proto::GraphProto *graph = n.graph(which);
   SmallVector<Tensor *> outputs;
@@ -167,8 +167,6 @@ static void loop(Node &n) {
     return;
   auto trips = n.has(0) ? n.numberOf(0) : std::optional<double>(INFINITY);
   auto condition = n.has(1) ? n.numberOf(1) : std::optional<double>(1);
-  if (!trips || !condition)
-    return n.unsupported("trips that are only counted when the model runs");
   size_t carried = n.numInputs() < 2 ? 0 : n.numInputs() - 2;
   SmallVector<Tensor *> state;
   for (size_t i = 0; i < carried; ++i) {
@@ -181,10 +179,16 @@ static void loop(Node &n) {
                  "its body gives " + Twine(body->output_size()) +
                      " values, expected " + Twine(n.numOutputs() + 1)))
     return;
-  SmallVector<SmallVector<Value>> scans(n.numOutputs() - carried);
+  size_t scanned = n.numOutputs() - carried;
+  // A body that decides about its end is not unrolled as far as that goes.
+  bool never = trips && condition && (*trips <= 0 || !*condition);
+  if (!trips || !condition || (*trips > maxTrips && !std::isinf(*trips)) ||
+      (never && scanned))
+    return loopWhenRun(n);
+  SmallVector<SmallVector<Value>> scans(scanned);
   for (int64_t trip = 0; trip < *trips && *condition; ++trip) {
     if (trip == maxTrips)
-      return n.unsupported("more than " + Twine(maxTrips) + " trips");
+      return loopWhenRun(n);
     SmallVector<Tensor *> inputs = {
         n.knownScalar(n.number(trip)),
         n.knownScalar(n.number(1), n.b.getI1Type())};
@@ -198,8 +202,7 @@ static void loop(Node &n) {
     const Known *more = outputs[0] ? n.importer.known(*outputs[0]) : nullptr;
     if (!more || more->values.size() != 1 || !more->values[0].expr ||
         !more->values[0].constant())
-      return n.unsupported("a condition that is only known when the model "
-                           "runs");
+      return loopWhenRun(n);
     condition = *more->values[0].constant();
     for (size_t i = 0; i < carried; ++i)
       state[i] = outputs[1 + i];
@@ -254,7 +257,7 @@ static void scan(Node &n) {
       return;
     state.push_back(n.input(i));
   }
-  std::optional<int64_t> trips;
+  AffineExpr count;
   for (int64_t i = 0; i < scanned; ++i) {
     Value x = n.operand(carried + i);
     if (!x)
@@ -262,14 +265,62 @@ static void scan(Node &n) {
     inAxes[i] = n.axis(inAxes[i], rankOf(x));
     if (n.failed())
       return;
-    auto size = gr::constantOf(dimsOf(x)[inAxes[i]]);
-    if (!size || *size > maxTrips)
-      return n.unsupported("a dynamic number of trips or more than " +
-                           Twine(maxTrips));
-    if (!n.require(trips.value_or(*size) == *size, "scanned dimensions differ"))
+    AffineExpr size = dimsOf(x)[inAxes[i]];
+    if (count && !n.requireEqual(count, size, "the scanned dimension"))
       return;
-    trips = size;
+    count = count ? gr::unify(count, size) : size;
     sources.push_back(x);
+  }
+  auto trips = gr::constantOf(count);
+  if (!trips || *trips > maxTrips || *trips == 0) {
+    LoopParts parts;
+    parts.count = count;
+    parts.scans = scans;
+    parts.backward.assign(outBack.begin(), outBack.end());
+    for (Tensor *tensor : state) {
+      if (tensor->composite)
+        return n.unsupported("sequences as state");
+      parts.inits.push_back(n.importer.materialize(*tensor));
+    }
+    if (n.failed())
+      return;
+    parts.body = [&](AffineExpr iteration, AffineExpr count,
+                     ArrayRef<Tensor *> carriedState,
+                     SmallVectorImpl<Tensor *> &outputs) {
+      SmallVector<Tensor *> inputs(carriedState);
+      for (int64_t i = 0; i < scanned; ++i) {
+        AffineExpr at =
+            inBack[i] ? gr::simplify(count - 1 - iteration) : iteration;
+        Value row = n.sliceAxis(sources[i], inAxes[i], at, n.number(1));
+        if (!row)
+          return false;
+        Dims dims = dimsOf(row);
+        dims.erase(dims.begin() + inAxes[i]);
+        row = n.reshape(row, dims);
+        if (!row)
+          return false;
+        inputs.push_back(wrapValue(n, row));
+      }
+      outputs.push_back(n.knownScalar(n.number(1), n.b.getI1Type()));
+      return inlineGraph(n, *body, inputs, outputs);
+    };
+    if (!repeatWhenRun(n, parts))
+      return;
+    for (int64_t i = 0; i < carried + scans; ++i) {
+      Value value = parts.results[i];
+      if (i >= carried) {
+        Ints order;
+        for (int64_t d = 1; d < rankOf(value); ++d)
+          order.push_back(d);
+        int64_t axis = n.axis(outAxes[i - carried], rankOf(value));
+        if (n.failed())
+          return;
+        order.insert(order.begin() + axis, 0);
+        value = n.transpose(value, order);
+      }
+      n.set(i, value);
+    }
+    return;
   }
   SmallVector<SmallVector<Value>> results(scans);
   for (int64_t trip = 0; trip < *trips; ++trip) {
