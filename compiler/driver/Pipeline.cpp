@@ -110,7 +110,11 @@ void addSimplifyPasses(OpPassManager &manager) {
   function.addPass(createCanonicalizerPass());
   function.addPass(createCSEPass());
   function.addPass(transforms::createSimplifyAlgebraPass());
+  // Before folding gives weights their floats.
+  function.addPass(transforms::createFoldQuantizationPass());
   function.addPass(transforms::createFoldConstantsPass());
+  function.addPass(transforms::createRecognizeNormalizationPass());
+  function.addPass(transforms::createRecognizeActivationsPass());
   function.addPass(transforms::createFoldScalesPass());
   function.addPass(transforms::createFoldConstantsPass());
   function.addPass(transforms::createSimplifyAlgebraPass());

@@ -8,7 +8,6 @@
 #include "compiler/lowering/Emit.h"
 #include "compiler/lowering/Lowering.h"
 
-#include "compiler/lowering/Lowering.h"
 #include "dialects/graph/Dims.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"

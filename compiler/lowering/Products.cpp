@@ -158,7 +158,13 @@ LowerConvolution::matchAndRewrite(graph::ConvolutionOp op,
   RankedTensorType type = op.getOperand().getType();
   RankedTensorType filter = op.getFilter().getType();
   Type element = type.getElementType();
-  Product product{w, accumulate(element, element), op.getType(), 0, {}, {}, {},
+  Product product{w,
+                  accumulate(element, op.getType().getElementType()),
+                  op.getType(),
+                  0,
+                  {},
+                  {},
+                  {},
                   {}};
   unsigned spatial = type.getRank() - 2;
   int64_t groups = op.getGroups(), packed = op.getPacked();

@@ -79,7 +79,8 @@ struct ExpandConvolutionsPass
         builder, loc, makeType({pixels, out}, type.getElementType()), lhs, rhs,
         builder.getDenseI64ArrayAttr({}), builder.getDenseI64ArrayAttr({}),
         builder.getDenseI64ArrayAttr({1}), builder.getDenseI64ArrayAttr({0}),
-        TypeAttr(), builder.getI64IntegerAttr(0), builder.getI64IntegerAttr(0));
+        op.getAccumulatorAttr(), builder.getI64IntegerAttr(0),
+        builder.getI64IntegerAttr(0));
     Value result = ReshapeOp::create(builder, loc, type, dot);
     op.getResult().replaceAllUsesWith(result);
     op.erase();

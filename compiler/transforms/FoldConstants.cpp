@@ -10,6 +10,7 @@
 #include "dialects/graph/Graph.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace aicc;
@@ -20,13 +21,17 @@ namespace {
 /// A result up to this size is folded even if its operands are smaller.
 constexpr int64_t smallBytes = 1 << 20;
 
+/// A larger one is folded only up to this many times what it is made of.
+constexpr int64_t growth = 4;
+
 int64_t bytesOfTensor(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   if (!tensor || !tensor.hasStaticShape())
     return -1;
   unsigned bytes = bytesOf(tensor.getElementType());
   int64_t count;
-  if (!bytes || llvm::MulOverflow<int64_t>(tensor.getNumElements(), bytes, count))
+  if (!bytes ||
+      llvm::MulOverflow<int64_t>(tensor.getNumElements(), bytes, count))
     return -1;
   return count;
 }
@@ -46,6 +51,9 @@ struct FoldConstantsPass
   Option<bool> all{*this, "all", llvm::cl::init(false),
                    llvm::cl::desc("Whatever the size of the result")};
 
+  /// Operators that are left to the session although they are constant.
+  llvm::DenseSet<Operation *> compressed;
+
   /// The constant that `value` is, evaluating what is never kept as a constant
   /// of its own (broadcasts and iotas) on the way.
   ElementsAttr constantOf(Value value, int64_t limit) {
@@ -54,8 +62,7 @@ struct FoldConstantsPass
       return {};
     if (auto constant = dyn_cast<graph::ConstantOp>(op))
       return constant.getValue();
-    if (!isa<BroadcastOp, IotaOp>(op) ||
-        bytesOfTensor(value.getType()) > limit)
+    if (!isa<BroadcastOp, IotaOp>(op) || bytesOfTensor(value.getType()) > limit)
       return {};
     SmallVector<ElementsAttr> operands;
     for (Value operand : op->getOperands()) {
@@ -66,9 +73,63 @@ struct FoldConstantsPass
     return evaluate(op, operands);
   }
 
+  /// What `value` is computed from: the operators that have to be evaluated,
+  /// and the bytes of the constants at their beginning. False where something
+  /// is not constant.
+  bool collect(Value value, llvm::SetVector<Operation *> &ops, int64_t &bytes) {
+    Operation *op = value.getDefiningOp();
+    if (!op || op->getNumResults() != 1)
+      return false;
+    if (ops.contains(op))
+      return true;
+    if (isa<graph::ConstantOp>(op)) {
+      ops.insert(op);
+      bytes += std::max<int64_t>(0, bytesOfTensor(value.getType()));
+      return true;
+    }
+    if (!canEvaluate(op))
+      return false;
+    for (Value operand : op->getOperands())
+      if (!collect(operand, ops, bytes))
+        return false;
+    ops.insert(op);
+    return true;
+  }
+
+  /// Finds weights that are stored in a few bits and would be many times
+  /// larger as what a kernel reads: those are prepared by each session, so
+  /// that the package stays as small as the model.
+  void findCompressed() {
+    getOperation().walk([&](Operation *op) {
+      if (op->getNumResults() != 1 || isa<graph::ConstantOp>(op) ||
+          !canEvaluate(op))
+        return;
+      int64_t result = bytesOfTensor(op->getResult(0).getType());
+      if (result <= smallBytes || isa<BroadcastOp, IotaOp>(op) ||
+          compressed.contains(op))
+        return;
+      llvm::SetVector<Operation *> ops;
+      int64_t bytes = 0;
+      // What is computed from next to nothing is no weight.
+      if (!collect(op->getResult(0), ops, bytes) ||
+          bytes < smallBytes / growth || result <= growth * bytes)
+        return;
+      // Only what somebody reads that is no preparation itself; the steps on
+      // the way may be larger than what they lead to.
+      for (Operation *user : op->getUsers()) {
+        llvm::SetVector<Operation *> more;
+        int64_t ignored = 0;
+        if (user->getNumResults() == 1 &&
+            collect(user->getResult(0), more, ignored))
+          return;
+      }
+      compressed.insert(ops.begin(), ops.end());
+    });
+  }
+
   void visit(Operation *op) {
     if (op->getNumResults() != 1 || isa<graph::ConstantOp>(op) ||
-        !canEvaluate(op))
+        !canEvaluate(op) || compressed.contains(op))
       return;
     // As constants these would only be larger.
     if (isa<BroadcastOp, IotaOp>(op))
@@ -98,6 +159,9 @@ struct FoldConstantsPass
   }
 
   void runOnOperation() override {
+    compressed.clear();
+    if (all)
+      findCompressed();
     getOperation().walk([&](Block *block) {
       for (Operation &op : llvm::make_early_inc_range(*block))
         visit(&op);

@@ -27,7 +27,7 @@ namespace {
 /// The weights' dimension that holds dimension `channel` of the result.
 std::optional<int64_t> weightDimension(Operation *op, int64_t channel) {
   if (auto conv = dyn_cast<ConvolutionOp>(op)) {
-    if (conv.getPacked())
+    if (conv.getPacked() || conv.getAccumulator())
       return std::nullopt;
     auto rank = cast<RankedTensorType>(conv.getFilter().getType()).getRank();
     if (conv.getChannelsLast())

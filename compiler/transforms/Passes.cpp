@@ -13,6 +13,9 @@ void aicc::transforms::registerPasses() {
   mlir::registerPass([] { return createFoldConstantsPass(); });
   mlir::registerPass(createSimplifyAlgebraPass);
   mlir::registerPass(createFoldScalesPass);
+  mlir::registerPass(createRecognizeNormalizationPass);
+  mlir::registerPass(createRecognizeActivationsPass);
+  mlir::registerPass(createFoldQuantizationPass);
   mlir::registerPass(createChooseLayoutPass);
   mlir::registerPass(createSinkTransposesPass);
   mlir::registerPass(createExpandConvolutionsPass);

@@ -17,13 +17,20 @@ namespace aicc::transforms {
 //===----------------------------------------------------------------------===//
 
 /// Evaluates operators on constants where the result is small or not larger
-/// than the operands; with `all`, whatever the size (the preparation of
-/// weights at compile time).
+/// than the operands; with `all` (the preparation of weights at compile time)
+/// up to four times what it is made of.
 std::unique_ptr<mlir::Pass> createFoldConstantsPass(bool all = false);
 /// x * 1, x + 0, elementwise operators on broadcasts, casts of casts, ….
 std::unique_ptr<mlir::Pass> createSimplifyAlgebraPass();
 /// Multiplies the constant scale of a channel into the weights before it.
 std::unique_ptr<mlir::Pass> createFoldScalesPass();
+
+/// Layer and RMS normalisation from means, squares and roots.
+std::unique_ptr<mlir::Pass> createRecognizeNormalizationPass();
+/// Sigmoid, SiLU, GELU and small powers in their cheapest form.
+std::unique_ptr<mlir::Pass> createRecognizeActivationsPass();
+/// Products of dequantised operands as products of integers.
+std::unique_ptr<mlir::Pass> createFoldQuantizationPass();
 
 //===----------------------------------------------------------------------===//
 // Stage kernels: by the target's record

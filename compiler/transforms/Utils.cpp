@@ -15,17 +15,23 @@ using llvm::SmallVector;
 
 namespace aicc::transforms {
 
-bool isConstantDerived(Value value, unsigned depth) {
-  Operation *op = value.getDefiningOp();
-  if (!op)
-    return false;
-  if (isa<graph::ConstantOp>(op))
-    return true;
-  if (depth == 0 || !canEvaluate(op) || op->getNumOperands() == 0)
-    return false;
-  return llvm::all_of(op->getOperands(), [&](Value operand) {
-    return isConstantDerived(operand, depth - 1);
-  });
+bool isConstantDerived(Value value) {
+  // Preparing a weight takes some dozen steps at most; a limit keeps this
+  // cheap.
+  constexpr size_t most = 64;
+  SmallVector<Value> open = {value};
+  llvm::SmallPtrSet<Operation *, 16> seen;
+  while (!open.empty()) {
+    Operation *op = open.pop_back_val().getDefiningOp();
+    if (!op)
+      return false;
+    if (isa<graph::ConstantOp>(op) || !seen.insert(op).second)
+      continue;
+    if (seen.size() > most || !canEvaluate(op) || op->getNumOperands() == 0)
+      return false;
+    llvm::append_range(open, op->getOperands());
+  }
+  return true;
 }
 
 SmallVector<int64_t> inverseOf(ArrayRef<int64_t> permutation) {

@@ -15,9 +15,9 @@
 
 namespace aicc::transforms {
 
-/// Whether the value depends on constants only (through few operators that
-/// the evaluator knows).
-bool isConstantDerived(mlir::Value value, unsigned depth = 8);
+/// Whether the value depends on constants only (through operators that the
+/// evaluator knows).
+bool isConstantDerived(mlir::Value value);
 
 /// inverse[permutation[i]] = i.
 llvm::SmallVector<int64_t> inverseOf(llvm::ArrayRef<int64_t> permutation);

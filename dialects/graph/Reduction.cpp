@@ -212,7 +212,8 @@ LogicalResult ConvolutionOp::inferReturnTypes(
                            at(op.getDilations(), i, 1)));
   if (last)
     dims.push_back(features);
-  types.push_back(makeType(dims, type.getElementType()));
+  types.push_back(makeType(
+      dims, op.getAccumulator().value_or(type.getElementType())));
   return success();
 }
 

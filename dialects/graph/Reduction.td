@@ -49,13 +49,17 @@ def Graph_ConvolutionOp : Graph_Op<"convolution", [
 
     `packed` = p > 0 (channels_last, groups = 1): the filter is stored as
     panels `[ceil(F/p), spatial..., C, p]`; `filters` is F.
+
+    The element type of the result is `accumulator`'s if given, else the
+    operand's.
   }];
   let arguments = (ins Graph_Tensor:$operand, Graph_Tensor:$filter,
       DenseI64ArrayAttr:$strides, DenseI64ArrayAttr:$low,
       DenseI64ArrayAttr:$high, DenseI64ArrayAttr:$dilations,
       I64Attr:$groups, UnitAttr:$channels_last,
       DefaultValuedAttr<I64Attr, "0">:$packed,
-      DefaultValuedAttr<I64Attr, "0">:$filters);
+      DefaultValuedAttr<I64Attr, "0">:$filters,
+      OptionalAttr<TypeAttr>:$accumulator);
   let results = (outs Graph_Tensor:$result);
   let assemblyFormat = [{
     $operand `,` $filter `strides` $strides `low` $low `high` $high

@@ -231,7 +231,8 @@ static void dynamicQuantizeMatMul(Node &n) {
   zero = n.minimum(n.maximum(zero, 0.0), 255.0);
   Value q = n.add(n.unary<gr::RoundEvenOp>(n.divide(x, scale)), zero);
   q = n.minimum(n.maximum(q, 0.0), 255.0);
-  Value a = n.cast(n.subtract(q, zero), n.b.getI32Type());
+  Type byte = n.b.getIntegerType(8, false);
+  Value a = difference(n, n.cast(q, byte), n.cast(zero, byte), -1);
   Value b = difference(n, n.operand(1), n.optionalOperand(3), -1);
   Value y = scaledProduct(n, n.matmul(a, b), scale, n.operand(2));
   if (n.has(4))

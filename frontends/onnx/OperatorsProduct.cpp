@@ -96,7 +96,7 @@ Value aicc::onnx::convolve(Node &n, Value x, Value filter) {
   return gr::ConvolutionOp::create(
       n.b, n.loc, type, x, filter, array(w->strides), array(w->low),
       array(w->high), array(w->dilations), n.b.getI64IntegerAttr(groups),
-      UnitAttr(), n.b.getI64IntegerAttr(0), n.b.getI64IntegerAttr(0));
+      UnitAttr(), n.b.getI64IntegerAttr(0), n.b.getI64IntegerAttr(0), TypeAttr());
 }
 
 static void conv(Node &n) {

@@ -210,7 +210,7 @@ static void causalConv(Node &n) {
   Value y = gr::ConvolutionOp::create(
       n.b, n.loc, type, whole, filter, array(1), array(0), array(0), array(1),
       n.b.getI64IntegerAttr(*channels), UnitAttr(), n.b.getI64IntegerAttr(0),
-      n.b.getI64IntegerAttr(0));
+      n.b.getI64IntegerAttr(0), TypeAttr());
   if (n.has(2))
     y = n.add(y, n.broadcastAlong(n.operand(2), y, 1));
   if (activation != "none") {
