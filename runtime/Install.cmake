@@ -6,6 +6,9 @@ install(TARGETS aicc_runtime aicc_runtime_static aicc-run EXPORT aiccTargets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime
     NAMELINK_COMPONENT runtime
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT runtime)
+# The runtime opens it where it lies itself.
+install(TARGETS aicc_host LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+  COMPONENT runtime)
 install(DIRECTORY include/aicc DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
   COMPONENT runtime)
 set(config_dir ${CMAKE_INSTALL_LIBDIR}/cmake/aicc)
