@@ -18,11 +18,13 @@
 #include "compiler/target/KernelCompiler.h"
 #include "compiler/transforms/Passes.h"
 #include "dialects/graph/Graph.h"
+#include "dialects/graph/Names.h"
 #include "frontends/onnx/Import.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Transforms/Passes.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
@@ -150,9 +152,31 @@ void addKernelsPasses(OpPassManager &manager,
   manager.addPass(lowering::createLowerKernelsPass());
 }
 
+/// Functions of the host need a device that works in the host's memory.
+static LogicalResult checkCalls(State &state, const Target &target) {
+  if (target.record.hostFunctions)
+    return success();
+  std::vector<std::string> nodes;
+  state.model->walk([&](graph::CallOp call) {
+    std::string node = graph::nodeName(call.getLoc()).str();
+    node = node.empty() ? call.getFunction().str() : '"' + node + '"';
+    if (!llvm::is_contained(nodes, node))
+      nodes.push_back(node);
+  });
+  if (nodes.empty())
+    return success();
+  return fail(state, "target " + target.record.name() +
+                         " has no functions for strings and decoding, which "
+                         "are needed at " +
+                         llvm::join(nodes, ", "));
+}
+
 static LogicalResult kernels(State &state) {
   if (state.targets.empty())
     return fail(state, "no target is given");
+  for (const Target &target : state.targets)
+    if (failed(checkCalls(state, target)))
+      return failure();
   // One target: weights are laid out now. Several: each by its own session.
   bool prepareNow = state.targets.size() == 1;
   for (const Target &target : state.targets) {

@@ -372,6 +372,19 @@ private:
         entry->op = package::Operation::copy;
         entry->buffers = {from, to};
         out.push_back(std::move(entry));
+      } else if (auto call = dyn_cast<exec::CallOp>(op)) {
+        auto entry = std::make_unique<InstructionT>();
+        entry->op = package::Operation::call;
+        entry->function = call.getFunction().str();
+        entry->attributes = call.getOptions().str();
+        for (auto source : call.getSources().getAsRange<StringAttr>())
+          entry->sources.push_back(source.getValue().str());
+        for (Value operand : call.getOperands())
+          entry->buffers.push_back(bufferOf[operand]);
+        for (Value result : call.getResults())
+          entry->buffers.push_back(bufferOf[result]);
+        entry->outputs = call.getNumResults();
+        out.push_back(std::move(entry));
       } else if (auto update = dyn_cast<exec::UpdateOp>(op)) {
         auto entry = std::make_unique<InstructionT>();
         entry->op = package::Operation::copy;

@@ -175,8 +175,8 @@ private:
   static bool isInstruction(Operation *op) {
     if (auto launch = dyn_cast<exec::LaunchOp>(op))
       return !launch.getPrepare();
-    return isa<exec::CopyOp, exec::UpdateOp, exec::LoopOp, exec::IfOp,
-               exec::ReadOp>(op);
+    return isa<exec::CallOp, exec::CopyOp, exec::UpdateOp, exec::LoopOp,
+               exec::IfOp, exec::ReadOp>(op);
   }
 
   void number(Block &block) {

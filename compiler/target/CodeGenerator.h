@@ -44,6 +44,7 @@ struct TargetRecord {
   // What the `kernels` stage asks.
   bool channelsLast = true; // convolutions and pooling on [N, spatial, C]
   unsigned weightPanel = 0; // columns per panel of packed weights, 0 = as given
+  bool hostFunctions = false; // its programs may call functions of the host
 
   // CPU: for code generation. Bits and counts.
   std::string triple;   // LLVM target triple

@@ -54,7 +54,7 @@ static std::optional<ClusterKind> kindOf(Operation *op) {
     return ClusterKind::heavy;
   if (isa<ScatterOp>(op))
     return ClusterKind::alone;
-  if (isa<graph::ConstantOp, ReshapeOp, LoopOp, IfOp, ReadOp>(op) ||
+  if (isa<CallOp, graph::ConstantOp, ReshapeOp, LoopOp, IfOp, ReadOp>(op) ||
       op->hasTrait<OpTrait::IsTerminator>())
     return std::nullopt;
   if (auto update = dyn_cast<UpdateOp>(op); update && consecutivePlace(update))

@@ -201,6 +201,15 @@ struct OutlineKernelsPass
                              read.getElementAttr(), read.getSymbolAttr(),
                              read.getMinimumAttr(),
                              builder.getArrayAttr(names));
+      } else if (auto call = dyn_cast<graph::CallOp>(op)) {
+        llvm::SetVector<StringAttr> sources;
+        addSources(loc, sources);
+        SmallVector<Attribute> names(sources.begin(), sources.end());
+        auto outer = exec::CallOp::create(
+            builder, loc, call.getResultTypes(), call.getFunctionAttr(),
+            mapped(call.getOperands()), call.getOptionsAttr(),
+            builder.getArrayAttr(names));
+        mapping.map(op->getResults(), outer.getResults());
       } else if (isa<graph::YieldOp>(op)) {
         exec::YieldOp::create(builder, loc, mapped(op->getOperands()));
       } else if (isa<func::ReturnOp>(op)) {

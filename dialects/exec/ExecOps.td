@@ -128,6 +128,19 @@ def Exec_ViewOp : Exec_Op<"view", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Exec_CallOp : Exec_Op<"call", [Pure]> {
+  let summary = "run a function of the host; its results are new buffers";
+  let description = [{
+    `options` is a JSON object. `sources` are the nodes of the model that an
+    error names.
+  }];
+  let arguments = (ins StrAttr:$function, Variadic<AnyRankedTensor>:$operands,
+                       StrAttr:$options,
+                       DefaultValuedAttr<StrArrayAttr, "{}">:$sources);
+  let results = (outs Variadic<AnyRankedTensor>:$results);
+  let assemblyFormat = "$function `(` $operands `)` attr-dict `:` functional-type($operands, $results)";
+}
+
 def Exec_CopyOp : Exec_Op<"copy", [Pure, SameOperandsAndResultType]> {
   let summary = "the same elements in a buffer of their own";
   let arguments = (ins AnyRankedTensor:$operand);

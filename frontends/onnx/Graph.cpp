@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/graph/Names.h"
-#include "frontends/onnx/Node.h"
+#include "frontends/onnx/Strings.h"
 
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/ADT/StringSet.h"
@@ -256,7 +256,8 @@ LogicalResult Importer::importNode(const proto::NodeProto &proto, size_t index,
   } else if (!evaluateKnown(node) && !failed()) {
     // What evaluating asked for is no need of the operator's.
     node.unknown_.clear();
-    op->function(node);
+    if (!runOverStrings(node, op->function))
+      op->function(node);
     if (node.unsupported_ && !failed())
       node.poisonResults();
   }

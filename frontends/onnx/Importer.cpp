@@ -8,7 +8,7 @@
 #include "frontends/onnx/Importer.h"
 #include "dialects/graph/Graph.h"
 #include "dialects/graph/Names.h"
-#include "frontends/onnx/Node.h"
+#include "frontends/onnx/Strings.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"
@@ -273,6 +273,19 @@ Value Importer::materialize(Tensor &tensor) {
     builder.setInsertionPointAfter(lastConstant_);
   } else {
     builder.setInsertionPointToStart(entry_);
+  }
+  if (tensor.payload && isString(tensor.element)) {
+    std::vector<StringRef> strings;
+    std::string error;
+    if (!stringsOf(*tensor.payload, strings, error)) {
+      (void)fail(error);
+      return {};
+    }
+    SmallVector<int64_t> shape(tensor.payload->dims().begin(),
+                               tensor.payload->dims().end());
+    tensor.value = stringConstant(builder, tensor.loc, strings, shape);
+    lastConstant_ = tensor.value.getDefiningOp();
+    return tensor.value;
   }
   if (tensor.payload) {
     ElementsAttr &attribute = attributes_[tensor.payload];

@@ -59,6 +59,8 @@ public:
   // Inputs.
   unsigned numInputs() const { return inputs_.size(); }
   bool has(unsigned i) const { return i < inputs_.size() && inputs_[i]; }
+  /// For operators that run others on inputs of their own.
+  llvm::SmallVectorImpl<Tensor *> &inputs() { return inputs_; }
   Tensor *input(unsigned i) const { return has(i) ? inputs_[i] : nullptr; }
   /// As an operand; an absent one is an error.
   Value operand(unsigned i);
@@ -356,6 +358,8 @@ llvm::ArrayRef<Operator> orderOperators();
 llvm::ArrayRef<Operator> samplingOperators();
 llvm::ArrayRef<Operator> resizeOperators();
 llvm::ArrayRef<Operator> selectionOperators();
+llvm::ArrayRef<Operator> stringOperators();
+llvm::ArrayRef<Operator> mapOperators();
 
 } // namespace aicc::onnx
 

@@ -37,9 +37,18 @@ static void constant(Node &n) {
       n.set(0, tensor);
     return;
   }
-  if (which.contains("string"))
-    return n.unsupported("strings");
   Model &model = *n.importer.model;
+  if (which.contains("string")) {
+    proto::TensorProto *tensor = model.newTensor();
+    tensor->set_data_type(STRING);
+    if (which == "value_string") {
+      tensor->add_string_data(n.string(which, ""));
+    } else if (auto *list = n.attribute(which, 8)) {
+      *tensor->mutable_string_data() = list->strings();
+      tensor->add_dims(list->strings_size());
+    }
+    return n.set(0, tensor);
+  }
   if (which == "sparse_value") {
     auto *attribute = n.attribute("sparse_value", 11);
     if (!attribute)

@@ -16,7 +16,7 @@ static llvm::ArrayRef<Operator> tableAt(unsigned i) {
       indexingOperators, productOperators, poolingOperators, reductionOperators,
       normalizationOperators, attentionOperators, recurrentOperators,
       quantizationOperators, structureOperators, sequenceOperators,
-      selectionOperators,
+      selectionOperators, stringOperators, mapOperators,
       // com.microsoft
       microsoftOperators, microsoftAttentionOperators,
       microsoftQuantizationOperators, microsoftBlockOperators,

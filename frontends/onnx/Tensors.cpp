@@ -143,6 +143,8 @@ Type aicc::onnx::elementType(MLIRContext *context, int32_t type) {
     return Float6E2M3FNType::get(context);
   case FLOAT6E3M2:
     return Float6E3M2FNType::get(context);
+  case STRING:
+    return graph::StringType::get(context);
   case COMPLEX64:
     return ComplexType::get(Float32Type::get(context));
   case COMPLEX128:

@@ -24,6 +24,7 @@ static TargetRecord base(llvm::StringRef chip) {
   TargetRecord record;
   record.family = "cpu";
   record.chip = chip.str();
+  record.hostFunctions = true;
   return record;
 }
 

@@ -113,8 +113,8 @@ TEST(Errors, Inputs) {
   }
   {
     ModelBuilder b;
-    b.input("x", {2}, STRING).output("x");
-    EXPECT_EQ(b.import(), "error: input \"x\" has element type string, which "
+    b.input("x", {2}, 99).output("x");
+    EXPECT_EQ(b.import(), "error: input \"x\" has element type type 99, which "
                           "is not supported");
   }
   {

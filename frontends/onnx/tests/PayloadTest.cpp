@@ -242,9 +242,7 @@ TEST(Payload, Refused) {
       {FLOAT, {big, big}, "tensor \"w\" has too many elements"},
       {FLOAT, {0, big, big}, "tensor \"w\" has too many elements"},
       {99, {1}, "tensor \"w\" has element type 99, which is unknown"},
-      {STRING,
-       {1},
-       "initializer \"w\" has element type string, which is not supported"},
+      {STRING, {1}, "tensor \"w\" has 0 strings, expected 1"},
       {FLOAT, std::vector<int64_t>(65, 1),
        "tensor \"w\" has 65 dimensions, expected at most 64"},
   };
