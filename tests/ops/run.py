@@ -60,6 +60,7 @@ def reason_of(message):
     message = message.splitlines()[0] if message else "no message"
     message = re.sub(r"^model: ", "", message)
     message = re.sub(r' at "[^;]*', '', message)
+    message = re.sub(r"/proc/self/fd/\d+: ", "", message)
     message = re.sub(r"wrong values: .*", "wrong values", message)
     return message[:140].strip()
 
