@@ -5,8 +5,8 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """patterns.py [--filter=WORD]
 
-Small models, exported by PyTorch's two exporters or written as tf2onnx and
-quantisers write them. For each: the simplified graph has the operators that it
+Small models, exported by PyTorch's two exporters or written as tf2onnx writes
+them. For each: the simplified graph has the operators that it
 should, has none of those that it shouldn't, and the results agree with ONNX
 Runtime.
 """
@@ -126,36 +126,6 @@ def written_cases():
     yield ("keras_gelu", model_of(gelu, {"x": f32(3, 8)}, {"half": numpy.float32(0.5), "one": numpy.float32(1),
                                                            "root": numpy.float32(1.4142135)}),
            {"x": f32(3, 8)}, {"erf": 1, "add": 1}, [])
-
-    # Quantisers: dequantised operands of a product.
-    def pair(name, zero):
-        return [node("DequantizeLinear", [name, f"{name}_s", f"{name}_z"][:3 if zero else 2], [f"{name}_f"],
-                     **({"axis": axis[name]} if name in axis else {}))]
-
-    axis = {}
-    x = rng.integers(0, 256, (5, 32)).astype(numpy.uint8)
-    w = rng.integers(-128, 128, (32, 8)).astype(numpy.int8)
-    scales = {"x_s": numpy.float32(0.02), "x_z": numpy.uint8(120), "w_s": numpy.float32(0.01), "w_z": numpy.int8(0)}
-    product = {"dot_general": 1, "accumulator = i32": 1}
-    yield ("qdq_matmul", model_of([*pair("x", True), *pair("w", True), node("MatMul", ["x_f", "w_f"], ["y"])], {"x": x},
-                                  {"w": w, **scales}), {"x": x}, product, [])
-    axis = {"w": 1}
-    columns = {**scales, "w_s": (0.01 + 0.001 * numpy.arange(8)).astype(numpy.float32), "w_z": numpy.zeros(8, numpy.int8)}
-    yield ("qdq_matmul_columns", model_of([*pair("x", True), *pair("w", True), node("MatMul", ["x_f", "w_f"], ["y"])],
-                                          {"x": x}, {"w": w, **columns}), {"x": x}, product, [])
-    axis = {"w": 0}
-    bias = {"b": rng.integers(-500, 500, 8).astype(numpy.int32), "b_s": (columns["w_s"] * 0.02).astype(numpy.float32)}
-    gemm = [*pair("x", True), *pair("w", True), node("DequantizeLinear", ["b", "b_s"], ["b_f"], axis=0),
-            node("Gemm", ["x_f", "w_f", "b_f"], ["g"], transB=1),
-            node("QuantizeLinear", ["g", "y_s", "y_z"], ["y"])]
-    yield ("qdq_gemm", model_of(gemm, {"x": x}, {"w": numpy.ascontiguousarray(w.T), **columns, **bias, "y_s": numpy.float32(0.0313),
-                                                 "y_z": numpy.uint8(128)}), {"x": x}, product, [])
-    image = rng.integers(0, 256, (1, 3, 9, 9)).astype(numpy.uint8)
-    filters = rng.integers(-128, 128, (8, 3, 3, 3)).astype(numpy.int8)
-    for name, more in (("", {"pads": [1, 1, 1, 1]}), ("_strides", {"strides": [2, 2]})):
-        yield (f"qdq_conv{name}", model_of([*pair("x", True), *pair("w", True), node("Conv", ["x_f", "w_f"], ["y"], **more)],
-                                           {"x": image}, {"w": filters, **columns}), {"x": image},
-               {"convolution": 1, "accumulator = i32": 1}, [])
 
 
 def cases():
