@@ -504,12 +504,6 @@ static void pad(Node &n) {
         return;
     low[axes[i]] = before;
     high[axes[i]] = after;
-    auto count = gr::constantOf(dims[axes[i]]);
-    auto b = gr::constantOf(before), a = gr::constantOf(after);
-    if (kind == gr::PadMode::reflect && count && a && b &&
-        !n.require(*a < *count && *b < *count,
-                   "reflection is wider than the dimension"))
-      return;
     dims[axes[i]] = dims[axes[i]] + before + after;
   }
   if (!n.sameElement(x, fill))
@@ -561,10 +555,36 @@ static void spaceToDepth(Node &n) {
   n.set(0, n.reshape(moved, Dims{d[0], d[1] * (block * block), h, w}));
 }
 
+/// `size` elements along an axis around the middle, zeros where there are none,
+/// for sizes that are expressions: the beginning is computed when it runs.
+static Value aroundMiddle(Node &n, Value x, int64_t axis, AffineExpr size) {
+  Dims dims = dimsOf(x), wide = dims;
+  Type i64 = n.b.getI64Type();
+  auto scalar = [&](AffineExpr expr) {
+    return n.importer.materialize(*n.knownScalar(expr));
+  };
+  Value from = scalar(dims[axis]);
+  // Rounds toward zero: both cut and pad leave the odd element at the end.
+  Value before = n.divide(n.subtract(scalar(size), from),
+                          n.integerScalar(2, i64));
+  Value at = n.subtract(n.iota({size}, i64, 0), before);
+  wide[axis] = size;
+  RankedTensorType type = n.type(wide, elementOf(x));
+  Value last = n.subtract(from, n.integerScalar(1, i64));
+  Value limited = n.minimum(n.maximum(at, 0.0), last);
+  if (!type || !limited)
+    return {};
+  Value picked = gr::GatherOp::create(n.b, n.loc, type, x, limited,
+                                      n.b.getI64IntegerAttr(axis));
+  Value inside = n.compare(gr::Comparison::equal, at, limited);
+  return n.select(n.broadcastAlong(inside, picked, axis), picked,
+                  n.full(0, picked));
+}
+
 /// Cuts or pads (with zeros) around the middle.
 static void centerCropPad(Node &n) {
   Value x = n.operand(0);
-  auto target = n.integersOf(1, "shape");
+  auto target = n.expressionsOf(1, "shape");
   if (!x || !target)
     return;
   int64_t rank = rankOf(x);
@@ -578,19 +598,25 @@ static void centerCropPad(Node &n) {
                      Twine(axes.size())))
     return;
   Dims low(rank, n.number(0)), high = low, dims = dimsOf(x);
+  SmallVector<std::pair<int64_t, AffineExpr>> others;
   for (auto [i, axis] : llvm::enumerate(axes)) {
     int64_t at = n.axis(axis, rank);
-    auto size = n.failed() ? std::nullopt : gr::constantOf(dims[at]);
-    if (!size)
-      return n.unsupported("a dynamic dimension");
-    int64_t more = (*target)[i] - *size;
-    if (!n.require((*target)[i] >= 0, "a size is negative"))
+    if (n.failed())
       return;
+    auto size = gr::constantOf(dims[at]), wanted = gr::constantOf((*target)[i]);
+    if (!n.require(!wanted || *wanted >= 0, "a size is negative"))
+      return;
+    if (!size || !wanted) {
+      if (!gr::equal(dims[at], (*target)[i]))
+        others.push_back({at, (*target)[i]});
+      continue;
+    }
+    int64_t more = *wanted - *size;
     // Both cut and pad leave the odd element at the end.
     int64_t before = more >= 0 ? more / 2 : -(-more / 2);
     low[at] = n.number(before);
     high[at] = n.number(more - before);
-    dims[at] = n.number((*target)[i]);
+    dims[at] = n.number(*wanted);
   }
   RankedTensorType result = n.type(dims, elementOf(x));
   if (!result)
@@ -598,11 +624,13 @@ static void centerCropPad(Node &n) {
   auto map = [&](const Dims &exprs) {
     return AffineMapAttr::get(gr::makeMap(exprs, n.importer.context));
   };
-  n.set(0, gr::PadOp::create(
-               n.b, n.loc, result, x, n.scalar(0, elementOf(x)), map(low),
-               map(high),
-               gr::PadModeAttr::get(n.b.getContext(), gr::PadMode::constant))
-               .getResult());
+  Value y = gr::PadOp::create(
+      n.b, n.loc, result, x, n.scalar(0, elementOf(x)), map(low), map(high),
+      gr::PadModeAttr::get(n.b.getContext(), gr::PadMode::constant));
+  for (auto [axis, size] : others)
+    if (y)
+      y = aroundMiddle(n, y, axis, size);
+  n.set(0, y);
 }
 
 llvm::ArrayRef<Operator> aicc::onnx::movementOperators() {

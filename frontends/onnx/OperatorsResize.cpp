@@ -189,14 +189,15 @@ Value Resizing::weightsOf(Value distance) {
 Value Resizing::alongAxis(Value x, int64_t at, Type real) {
   const Axis &axis = axes[at];
   Type i64 = n.b.getI64Type();
-  Value where = coordinatesOf(axis, real);
-  if (!where)
-    return {};
   Dims dims = dimsOf(x);
   dims[at] = axis.to;
+  // Weights come to 1, so between copies of one element there is only that.
+  if (gr::isConstant(axis.from, 1) && coordinates != "tf_crop_and_resize")
+    return n.broadcastTo(x, dims);
   RankedTensorType type = n.type(dims, elementOf(x));
+  Value where = coordinatesOf(axis, real);
   Value from = n.importer.materialize(*n.knownScalar(axis.from));
-  if (!type || !from)
+  if (!type || !where || !from)
     return {};
   Value y;
   if (mode == gr::ResizeMode::nearest) {
