@@ -360,6 +360,10 @@ llvm::ArrayRef<Operator> resizeOperators();
 llvm::ArrayRef<Operator> selectionOperators();
 llvm::ArrayRef<Operator> stringOperators();
 llvm::ArrayRef<Operator> mapOperators();
+llvm::ArrayRef<Operator> learningOperators();
+llvm::ArrayRef<Operator> treeOperators();
+llvm::ArrayRef<Operator> gradientOperators();
+llvm::ArrayRef<Operator> experimentalOperators();
 
 } // namespace aicc::onnx
 

@@ -201,7 +201,7 @@ llvm::ArrayRef<Operator> aicc::onnx::activationOperators() {
       {"", "Swish", 24, swish},
       {"", "SwiGLU", 28, swiGlu},
       {"", "Gelu", 20, gelu},
-      {"", "ThresholdedRelu", 10, thresholdedRelu},
+      {"", "ThresholdedRelu", 1, thresholdedRelu},
       {"", "Shrink", 9, shrink},
   };
   return table;

@@ -329,7 +329,9 @@ static void slice(Node &n) {
     return;
   std::optional<Dims> starts, ends;
   std::optional<Ints> axes, steps;
-  if (n.version < 10) {
+  // What became version 10 was DynamicSlice before.
+  bool dynamic = n.proto.op_type() == "DynamicSlice";
+  if (n.version < 10 && !dynamic) {
     starts = n.numbers(n.integers("starts"));
     ends = n.numbers(n.integers("ends"));
     if (n.hasAttribute("axes"))
@@ -643,6 +645,7 @@ llvm::ArrayRef<Operator> aicc::onnx::movementOperators() {
       {"", "Concat", 1, concat},
       {"", "Split", 2, split},
       {"", "Slice", 1, slice},
+      {"", "DynamicSlice", 1, slice},
       {"", "Expand", 8, expand},
       {"", "Tile", 1, tile},
       {"", "Pad", 1, pad},

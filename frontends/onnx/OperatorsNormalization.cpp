@@ -205,10 +205,17 @@ static void meanVarianceNormalization(Node &n) {
   Value x = n.operand(0);
   if (!n.requireFloat(x))
     return;
-  Ints axes = n.axes(n.integers("axes", {0, 2, 3}), rankOf(x));
+  // The experimental form before version 9 has two flags.
+  bool old = n.version < 9;
+  Ints wanted = n.integers("axes", {0, 2, 3});
+  if (old && n.integer("across_channels", 0))
+    wanted = {0, 1, 2, 3};
+  Ints axes = n.axes(wanted, rankOf(x));
   if (n.failed())
     return;
   Value d = n.subtract(x, n.reduce(x, gr::ReduceKind::mean, axes, true));
+  if (old && !n.integer("normalize_variance", 1))
+    return n.set(0, d);
   Value variance = n.reduce(n.multiply(d, d), gr::ReduceKind::mean, axes, true);
   n.set(0, n.divide(d, n.add(n.unary<gr::SqrtOp>(variance), 1e-9)));
 }
@@ -272,7 +279,7 @@ llvm::ArrayRef<Operator> aicc::onnx::normalizationOperators() {
       {"", "RMSNormalization", 23, rmsNormalization},
       // Exported by some tools under the standard domain.
       {"", "SimplifiedLayerNormalization", 1, rmsNormalization},
-      {"", "MeanVarianceNormalization", 9, meanVarianceNormalization},
+      {"", "MeanVarianceNormalization", 1, meanVarianceNormalization},
       {"", "LpNormalization", 1, lpNormalization},
       {"", "LRN", 1, localResponse},
   };

@@ -426,9 +426,9 @@ static void rnn(Node &n) {
 
 llvm::ArrayRef<Operator> aicc::onnx::recurrentOperators() {
   static constexpr Operator table[] = {
-      {"", "LSTM", 7, lstm},
-      {"", "GRU", 7, gru},
-      {"", "RNN", 7, rnn},
+      {"", "LSTM", 1, lstm},
+      {"", "GRU", 1, gru},
+      {"", "RNN", 1, rnn},
   };
   return table;
 }

@@ -53,8 +53,9 @@ private:
 
   /// Longer transforms are split where they can be.
   static constexpr int64_t splitFrom = 128;
-  /// Larger matrices are not stored.
+  /// Larger matrices are not stored, nor longer lists of angles.
   static constexpr int64_t largestStored = 256;
+  static constexpr int64_t largestTable = 1 << 16;
 
   Node &n;
   AffineExpr length;
@@ -141,6 +142,8 @@ Value Fourier::generated(Value rows, AffineExpr size, AffineExpr bins) {
 
 /// All bins of rows of exactly `size` elements.
 Value Fourier::fast(Value rows, int64_t size) {
+  if (!rows)
+    return {};
   // size = p * q with p the largest factor up to the root.
   int64_t p = 1;
   if (size > splitFrom)
@@ -151,8 +154,6 @@ Value Fourier::fast(Value rows, int64_t size) {
     return size <= largestStored
                ? dense(rows, size, size)
                : generated(rows, n.number(size), n.number(size));
-  if (!rows)
-    return {};
   int64_t q = size / p;
   Dims d = dimsOf(rows);
   AffineExpr m = d[0], two = n.number(2), pe = n.number(p), qe = n.number(q);
@@ -161,18 +162,29 @@ Value Fourier::fast(Value rows, int64_t size) {
   x = fast(n.reshape(x, Dims{m * qe, pe, d[2]}), p);
   x = n.reshape(x, Dims{m, qe, pe, two});
   // Times the angle of k and j, then q elements j, to bins k + p * l.
-  SmallVector<double> cosines(q * p), sines(q * p);
-  for (int64_t j = 0; j < q; ++j)
-    for (int64_t k = 0; k < p; ++k) {
-      double a = angle(k, j, size);
-      cosines[j * p + k] = std::cos(a);
-      sines[j * p + k] = std::sin(a);
-    }
   if (!x)
     return {};
   Type real = elementOf(x);
-  Value c = n.constantOfShape({q, p, 1}, cosines, real);
-  Value s = n.constantOfShape({q, p, 1}, sines, real);
+  Value c, s;
+  if (size <= largestTable) {
+    SmallVector<double> cosines(q * p), sines(q * p);
+    for (int64_t j = 0; j < q; ++j)
+      for (int64_t k = 0; k < p; ++k) {
+        double a = angle(k, j, size);
+        cosines[j * p + k] = std::cos(a);
+        sines[j * p + k] = std::sin(a);
+      }
+    c = n.constantOfShape({q, p, 1}, cosines, real);
+    s = n.constantOfShape({q, p, 1}, sines, real);
+  } else {
+    Type index = n.b.getI64Type();
+    Dims grid = {qe, pe, n.number(1)};
+    Value steps = n.multiply(n.iota(grid, index, 0), n.iota(grid, index, 1));
+    double turn = 2 * M_PI / double(size);
+    Value a = n.multiply(n.cast(steps, real), inverse ? turn : -turn);
+    c = n.unary<gr::CosOp>(a);
+    s = n.unary<gr::SinOp>(a);
+  }
   Value re = n.sliceAxis(x, 3, n.number(0), n.number(1));
   Value im = n.sliceAxis(x, 3, n.number(1), n.number(1));
   x = n.concatenate({n.subtract(n.multiply(re, c), n.multiply(im, s)),

@@ -22,7 +22,8 @@ static llvm::ArrayRef<Operator> tableAt(unsigned i) {
       microsoftQuantizationOperators, microsoftBlockOperators,
       // Models of sequences and signals, learning
       sequenceModelOperators, signalOperators, randomOperators,
-      trainingOperators,
+      trainingOperators, learningOperators, treeOperators,
+      experimentalOperators, gradientOperators,
       // Indices, order, interpolation
       scatterOperators, orderOperators, samplingOperators, resizeOperators};
   return i < std::size(tables) ? tables[i]() : llvm::ArrayRef<Operator>();
