@@ -127,8 +127,19 @@ void aicc::onnx::branchWhenRun(Node &n) {
   for (unsigned i = 0; i < 2; ++i) {
     n.b.setInsertionPointToEnd(&open->getRegion(i).front());
     SmallVector<Value> results;
-    for (auto [value, type] : llvm::zip(values[i], types))
-      results.push_back(relabel(n, value, type));
+    for (auto [value, type] : llvm::zip(values[i], types)) {
+      // Not the same memory by another name: of the branch that isn't taken
+      // the size is another one.
+      Ints ones(rankOf(value), 1);
+      Dims none(ones.size(), n.number(0));
+      results.push_back(
+          value.getType() == type
+              ? value
+              : Value(gr::SliceOp::create(
+                    n.b, n.loc, type, value,
+                    AffineMapAttr::get(gr::makeMap(none, importer.context)),
+                    n.b.getDenseI64ArrayAttr(ones))));
+    }
     gr::YieldOp::create(n.b, n.loc, results);
   }
   n.b.setInsertionPoint(open);

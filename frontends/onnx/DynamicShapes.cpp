@@ -67,6 +67,18 @@ bool Importer::checkEqual(AffineExpr a, AffineExpr b) {
   return true;
 }
 
+void Importer::checkAtMost(AffineExpr a, AffineExpr b) {
+  AffineExpr gap = graph::simplify(b - a);
+  auto key = std::make_tuple((void *)gap.getAsOpaquePointer(), (void *)nullptr,
+                             builder.getInsertionBlock());
+  if (failed() || !checked_.insert(key).second)
+    return;
+  Value value = graph::DimensionsOp::create(
+      builder, here_, RankedTensorType::get({1}, builder.getI64Type()),
+      AffineMapAttr::get(graph::makeMap(gap, context)));
+  readSymbol(value, "rest");
+}
+
 //===----------------------------------------------------------------------===//
 // Integers of inputs
 //===----------------------------------------------------------------------===//
@@ -412,6 +424,11 @@ Value aicc::onnx::rangeWhenRun(Node &n, Value start, Value limit, Value delta) {
   AffineExpr size = n.importer.readSymbol(count, "count");
   if (n.failed())
     return {};
-  Value steps = n.cast(n.iota(size, i64, 0), element);
-  return n.add(n.multiply(steps, delta), start);
+  // Narrow floats hold neither the index nor the product exactly.
+  bool narrow = isa<FloatType>(element) && element.getIntOrFloatBitWidth() < 32;
+  Type inner = narrow ? Type(n.b.getF32Type()) : element;
+  Value steps = n.cast(n.iota(size, i64, 0), inner);
+  return n.cast(
+      n.add(n.multiply(steps, n.cast(delta, inner)), n.cast(start, inner)),
+      element);
 }

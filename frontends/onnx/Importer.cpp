@@ -362,6 +362,9 @@ bool Importer::requireEqual(AffineExpr a, AffineExpr b) {
 }
 
 void Importer::assumeAtMost(AffineExpr a, AffineExpr b) {
+  // What a run finds out is checked where it does.
+  if (symbols.runs(a) || symbols.runs(b))
+    return checkAtMost(a, b);
   auto limit = std::make_pair(graph::simplify(a), graph::simplify(b));
   if (!llvm::is_contained(limits_, limit))
     limits_.push_back(limit);

@@ -317,6 +317,7 @@ private:
   mlir::Location here_;
   /// Checks the sizes when the model runs; false if they differ for sure.
   bool checkEqual(mlir::AffineExpr a, mlir::AffineExpr b);
+  void checkAtMost(mlir::AffineExpr a, mlir::AffineExpr b);
   std::vector<unsigned> loopSymbols_;
   std::map<std::tuple<void *, int64_t, int64_t, mlir::Block *>,
            mlir::AffineExpr>

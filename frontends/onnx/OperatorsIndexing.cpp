@@ -124,10 +124,9 @@ static void oneHot(Node &n) {
   Type index = n.b.getI64Type();
   Value at = n.cast(indices, index);
   // A negative index counts from the end.
-  Value count = n.importer.materialize(*n.knownScalar(depth->front()));
   Value negative =
       n.compare(gr::Comparison::less, at, n.integerScalar(0, index));
-  at = n.select(negative, n.add(at, count), at);
+  at = n.select(negative, n.add(at, n.scalarOf(depth->front())), at);
   Value hit = n.compare(gr::Comparison::equal, n.iota(dims, index, axis),
                         n.reshape(at, wide));
   auto pick = [&](int64_t i) {

@@ -196,6 +196,9 @@ def loops():
 
 def agree(have, want):
     want = np.asarray(want)
+    # Of what no trip of a loop stacked ONNX Runtime doesn't know the other sizes.
+    if have.size == want.size == 0 and have.shape[:1] == want.shape[:1] == (0,) and have.dtype == want.dtype:
+        return None
     if have.shape != want.shape or have.dtype != want.dtype:
         return f"{have.dtype}{list(have.shape)}, expected {want.dtype}{list(want.shape)}"
     if not np.allclose(have, want, rtol=1e-5, atol=1e-5, equal_nan=True):
