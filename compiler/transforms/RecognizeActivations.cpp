@@ -106,9 +106,9 @@ struct Gelu : OpRewritePattern<MultiplyOp> {
         continue;
       Location loc = op.getLoc();
       auto type = cast<RankedTensorType>(op.getType());
-      Value half = transforms::splat(rewriter, loc, type, 0.5);
       // What erf is taken of does not matter for the factors around it.
       if (operandOf<ErfOp>(one.value)) {
+        Value half = transforms::splat(rewriter, loc, type, 0.5);
         Value y = MultiplyOp::create(rewriter, loc, type, one.value, half);
         y = AddOp::create(rewriter, loc, type, y, half);
         rewriter.replaceOpWithNewOp<MultiplyOp>(op, type, x, y);

@@ -276,7 +276,10 @@ LogicalResult SliceOp::verify() {
     AffineExpr first = getOffsets().getResult(i);
     AffineExpr last = simplify(first + (dimOf(to, i) - 1) * stride);
     for (AffineExpr at : {first, last}) {
-      auto beyond = constantOf(simplify(at - dimOf(from, i)));
+      // A size that is not known may turn out to be 0.
+      auto beyond = constantOf(dimOf(to, i))
+                        ? constantOf(simplify(at - dimOf(from, i)))
+                        : std::optional<int64_t>();
       auto number = constantOf(at);
       if ((beyond && *beyond >= 0) || (number && *number < 0))
         return emitOpError()

@@ -546,14 +546,18 @@ static void depthToSpace(Node &n) {
 static void spaceToDepth(Node &n) {
   Value x = n.operand(0);
   int64_t block = n.requiredInteger("blocksize");
+  std::string mode = n.string("mode", "DCR");
   if (!x || !n.require(rankOf(x) == 4 && block > 0 && block < (1 << 15),
-                       "it needs 4 dimensions and a positive blocksize"))
+                       "it needs 4 dimensions and a positive blocksize") ||
+      !n.require(mode == "DCR" || mode == "CRD",
+                 "mode is \"" + mode + "\", expected DCR or CRD"))
     return;
   Dims d = dimsOf(x);
   AffineExpr s = n.number(block), h = gr::simplify(d[2].floorDiv(block)),
              w = gr::simplify(d[3].floorDiv(block));
   Value parts = n.reshape(x, Dims{d[0], d[1], h, s, w, s});
-  Value moved = n.transpose(parts, {0, 3, 5, 1, 2, 4});
+  Value moved = n.transpose(parts, mode == "DCR" ? Ints{0, 3, 5, 1, 2, 4}
+                                                 : Ints{0, 1, 3, 5, 2, 4});
   n.set(0, n.reshape(moved, Dims{d[0], d[1] * (block * block), h, w}));
 }
 

@@ -66,7 +66,7 @@ template <Kind kind> static void reduceExtreme(Node &n) {
   // A maximum of booleans is "any", a minimum is "all".
   bool boolean = elementOf(x).isInteger(1);
   if (boolean)
-    x = n.cast(x, n.b.getIntegerType(8));
+    x = n.cast(x, n.b.getIntegerType(8, false));
   Value y = reduceBy(n, x, kind, *axes);
   n.set(0, boolean ? n.cast(y, n.b.getI1Type()) : y);
 }
