@@ -80,13 +80,13 @@ TEST(Errors, UnsupportedOperatorsTogether) {
 
 TEST(Errors, UnsupportedVariantsToo) {
   ModelBuilder b;
-  b.input("x", {1, 1, 4, 4}).output("y");
-  setInts(b.node("MaxPool", {"x"}, {"t", "i"}), "kernel_shape", {2, 2});
+  b.input("x", {1, 1, 4, 4}).input("axes", {1}, INT64).output("y");
+  b.node("ReduceSum", {"x", "axes"}, {"t"});
   b.node("Frobnicate", {"t"}, {"y"});
   EXPECT_EQ(b.import(),
             "error: unsupported operators: ai.onnx.Frobnicate (opset 17) at "
-            "\"Frobnicate_1\"; ai.onnx.MaxPool (opset 17) with the output "
-            "Indices at \"MaxPool_0\"");
+            "\"Frobnicate_1\"; ai.onnx.ReduceSum (opset 17) with values of axes "
+            "that are only known when the model runs at \"ReduceSum_0\"");
 }
 
 TEST(Errors, ManyNodesAreCounted) {
