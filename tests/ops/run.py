@@ -58,6 +58,7 @@ def expectations(device):
 def reason_of(message):
     """A message without what differs from case to case, so that the list stays readable."""
     message = message.splitlines()[0] if message else "no message"
+    message = re.sub(r"^'[^']*\.aicc': ", "", message)
     message = re.sub(r"^model: ", "", message)
     message = re.sub(r' at "[^;]*', '', message)
     message = re.sub(r"/proc/self/fd/\d+: ", "", message)
