@@ -220,11 +220,29 @@ private:
     }
   }
 
+  /// Whether a value's size depends on symbols that the program binds.
+  bool isFoundOut(Value value) {
+    auto names = program->getParentOfType<ModuleOp>()->getAttrOfType<ArrayAttr>(
+        graph::symbolsAttrName);
+    unsigned named = names ? names.size() : 0;
+    return llvm::any_of(graph::dimsOf(value), [&](AffineExpr dim) {
+      bool later = false;
+      dim.walk([&](AffineExpr part) {
+        if (auto symbol = dyn_cast<AffineSymbolExpr>(part))
+          later |= symbol.getPosition() >= named;
+      });
+      return later;
+    });
+  }
+
   void outputs() {
     Operation *finish = body.getTerminator();
     for (OpOperand &operand : finish->getOpOperands()) {
       Value root = rootOf(operand.get());
-      if (storageOf(root) != Storage::temporary) {
+      // An output whose size the run finds out can't be written before it did,
+      // as another value with the same memory might be.
+      bool early = operand.get() != root && isFoundOut(operand.get());
+      if (storageOf(root) != Storage::temporary || early) {
         operand.set(copyBefore(finish, operand.get()));
         root = operand.get();
       }
