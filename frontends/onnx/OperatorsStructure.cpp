@@ -231,14 +231,107 @@ static void loop(Node &n) {
   }
 }
 
+/// Element `at` along an axis, which goes.
+static Value element(Node &n, Value x, int64_t axis, int64_t at) {
+  Value row = n.sliceAxis(x, axis, n.number(at), n.number(1));
+  if (!row)
+    return {};
+  Dims dims = dimsOf(row);
+  dims.erase(dims.begin() + axis);
+  return n.reshape(row, dims);
+}
+
+/// Version 8: lengths first, and a batch in front of every dimension, each
+/// element of which is scanned by itself.
+static void scanBatches(Node &n, const proto::GraphProto &body,
+                        int64_t scanned) {
+  if (n.has(0))
+    return n.unsupported("lengths of the sequences");
+  int64_t carried = int64_t(n.numInputs()) - 1 - scanned;
+  int64_t scans = int64_t(n.numOutputs()) - carried;
+  if (!n.require(scanned >= 1 && carried >= 0 && scans >= 0 &&
+                     body.output_size() == int(n.numOutputs()),
+                 "its numbers of inputs and outputs do not fit its body"))
+    return;
+  Ints backward = n.integers("directions", Ints(scanned, 0));
+  SmallVector<Value> inputs;
+  std::optional<int64_t> batch, trips;
+  for (int64_t i = 0; i < carried + scanned; ++i) {
+    Value x = n.operand(1 + i);
+    bool isScanned = i >= carried;
+    if (!x || !n.require(rankOf(x) >= 1 + isScanned,
+                         "input " + Twine(1 + i) + " has no batch or sequence"))
+      return;
+    inputs.push_back(x);
+    auto first = gr::constantOf(dimsOf(x)[0]);
+    auto length = isScanned ? gr::constantOf(dimsOf(x)[1]) : trips;
+    if (!first || (isScanned && !length))
+      return n.unsupported("batches and sequences of dynamic size");
+    if (!n.require(batch.value_or(*first) == *first &&
+                       (!isScanned || trips.value_or(*length) == *length),
+                   "its batches or sequences differ"))
+      return;
+    batch = first;
+    trips = length;
+  }
+  if (!n.require(int64_t(backward.size()) == scanned,
+                 "directions do not fit the scanned values"))
+    return;
+  if (*batch < 1 || *trips < 1 || *batch > maxTrips / *trips)
+    return n.unsupported("no or more than " + Twine(maxTrips) +
+                         " trips of batches");
+  SmallVector<SmallVector<Value>> results(carried + scans);
+  for (int64_t b = 0; b < *batch; ++b) {
+    SmallVector<Tensor *> state;
+    for (int64_t i = 0; i < carried; ++i) {
+      Value x = element(n, inputs[i], 0, b);
+      if (!x)
+        return;
+      state.push_back(wrapValue(n, x));
+    }
+    SmallVector<SmallVector<Value>> stacked(scans);
+    for (int64_t trip = 0; trip < *trips; ++trip) {
+      SmallVector<Tensor *> given = state, outputs;
+      for (int64_t i = 0; i < scanned; ++i) {
+        int64_t at = backward[i] ? *trips - 1 - trip : trip;
+        Value x = element(n, inputs[carried + i], 0, b);
+        x = x ? element(n, x, 0, at) : x;
+        if (!x)
+          return;
+        given.push_back(wrapValue(n, x));
+      }
+      if (!inlineGraph(n, body, given, outputs))
+        return;
+      for (Tensor *output : outputs) {
+        if (!n.require(output, "its body gives nothing for an output"))
+          return;
+        if (output->poisoned)
+          return n.poisonResults();
+      }
+      state.assign(outputs.begin(), outputs.begin() + carried);
+      for (int64_t i = 0; i < scans; ++i)
+        stacked[i].push_back(n.importer.materialize(*outputs[carried + i]));
+      if (n.failed())
+        return;
+    }
+    for (int64_t i = 0; i < carried; ++i)
+      results[i].push_back(n.importer.materialize(*state[i]));
+    for (int64_t i = 0; i < scans; ++i)
+      results[carried + i].push_back(stack(n, stacked[i], 0));
+    if (n.failed())
+      return;
+  }
+  for (int64_t i = 0; i < carried + scans; ++i)
+    n.set(i, stack(n, results[i], 0));
+}
+
 static void scan(Node &n) {
   const proto::GraphProto *body = n.graph("body");
   int64_t scanned = n.requiredInteger("num_scan_inputs");
   if (!n.require(body, "attribute \"body\" is missing"))
     return;
-  // Version 8 has lengths first and a batch dimension.
   if (n.version < 9)
-    return n.unsupported("batches");
+    return scanBatches(n, *body, scanned);
   int64_t carried = int64_t(n.numInputs()) - scanned;
   if (!n.require(scanned >= 1 && carried >= 0,
                  "num_scan_inputs is " + Twine(scanned) + ", expected 1 to " +
@@ -336,12 +429,7 @@ static void scan(Node &n) {
     SmallVector<Tensor *> inputs = state;
     for (int64_t i = 0; i < scanned; ++i) {
       int64_t at = inBack[i] ? *trips - 1 - trip : trip;
-      Value row = n.sliceAxis(sources[i], inAxes[i], n.number(at), n.number(1));
-      if (!row)
-        return;
-      Dims dims = dimsOf(row);
-      dims.erase(dims.begin() + inAxes[i]);
-      row = n.reshape(row, dims);
+      Value row = element(n, sources[i], inAxes[i], at);
       if (!row)
         return;
       inputs.push_back(wrapValue(n, row));
