@@ -256,6 +256,7 @@ static DLDataType toDLPack(aicc_type type) {
   case AICC_F6E2M3FN:
   case AICC_F6E3M2FN:
   case AICC_STRING:
+  case AICC_TYPE_LIMIT:
     return {kDLOpaqueHandle, 0, 1};
   }
   return {kDLFloat, bits, 1};

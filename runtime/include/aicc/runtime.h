@@ -118,7 +118,9 @@ typedef enum aicc_type {
   AICC_U2,
   AICC_C64, /* real part, imaginary part, f32 each */
   AICC_C128,
-  AICC_STRING /* struct aicc_string */
+  AICC_STRING, /* struct aicc_string */
+  /* Makes every non-negative int a value that a caller may give. */
+  AICC_TYPE_LIMIT = 0x7fffffff
 } aicc_type;
 
 /* An element of type AICC_STRING. The bytes are UTF-8 by convention, need no

@@ -202,6 +202,7 @@ double Array::at(size_t index) const {
     return narrowToInt(type, get(uint8_t()));
   case AICC_C64:
   case AICC_C128:
+  case AICC_TYPE_LIMIT:
   case AICC_STRING:
     break; // no single number
   }
