@@ -51,7 +51,7 @@ public:
   // Errors.
   bool failed() const { return importer.failed() || unsupported_; }
   void fail(const llvm::Twine &message);
-  /// The node is right but not implemented.
+  /// The node is right, but refused: for what reason, all such nodes together.
   void unsupported(const llvm::Twine &reason);
   /// Fails unless `condition`.
   bool require(bool condition, const llvm::Twine &message);
