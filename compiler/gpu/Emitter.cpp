@@ -190,10 +190,14 @@ void Emitter::store(Value value, Value pointer, unsigned align) {
   LLVM::StoreOp::create(b, loc, value, pointer, align);
 }
 
+Value Emitter::address(BlockArgument argument, ArrayRef<Value> index) {
+  return pointer(argument, pointers[argument.getArgNumber()],
+                 dimsOf(kernel, argument), index);
+}
+
 Value Emitter::loadArgument(BlockArgument argument, ArrayRef<Value> index) {
   Type element = getElementTypeOrSelf(argument.getType());
-  Value at = pointer(argument, pointers[argument.getArgNumber()],
-                     dimsOf(kernel, argument), index);
+  Value at = address(argument, index);
   Type stored = storageType(element);
   return fromStorage(b, loc, load(stored, at, bytesOf(stored)), element);
 }

@@ -87,6 +87,8 @@ public:
   Value evaluate(Point &point, Value inBody);
   Value pointer(Value tensor, Value pointer, ArrayRef<AffineExpr> dims,
                 ArrayRef<Value> index);
+  /// Where an element of an argument lies.
+  Value address(mlir::BlockArgument argument, ArrayRef<Value> index);
   Value result(unsigned number, ArrayRef<Value> index);
   void store(unsigned number, ArrayRef<Value> index, Value value);
   /// What a result's memory holds at the moment.
@@ -112,6 +114,10 @@ public:
   Value load(mlir::Type type, Value pointer, unsigned align);
   void store(Value value, Value pointer, unsigned align);
   void barrier();
+  /// Calls an intrinsic of LLVM; `type` may be null.
+  Value intrinsic(llvm::StringRef name, mlir::Type type,
+                  ArrayRef<Value> operands);
+  Value constant32(int32_t value);
   Value
   loop(Value lower, Value upper, Value step, ArrayRef<Value> inits,
        llvm::function_ref<SmallVector<Value>(Value, ArrayRef<Value>)> body,

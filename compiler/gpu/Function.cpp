@@ -283,6 +283,19 @@ Value Emitter::sharedPointer(Value base, Type element, Value index) {
                              LLVM::GEPNoWrapFlags::inbounds);
 }
 
+Value Emitter::intrinsic(StringRef name, Type type, ArrayRef<Value> operands) {
+  StringAttr callee = b.getStringAttr(name);
+  if (type)
+    return LLVM::CallIntrinsicOp::create(b, loc, type, callee, operands)
+        .getResult(0);
+  LLVM::CallIntrinsicOp::create(b, loc, callee, operands);
+  return nullptr;
+}
+
+Value Emitter::constant32(int32_t value) {
+  return LLVM::ConstantOp::create(b, loc, b.getI32IntegerAttr(value));
+}
+
 void Emitter::barrier() { mlir::gpu::BarrierOp::create(b, loc); }
 
 Value Emitter::loop(

@@ -86,7 +86,7 @@ LogicalResult Generator::compile(exec::KernelOp kernel,
     codeOptions.beforeEmission(*ir);
   if (ir && isVirtual(record))
     code.object =
-        emitVirtual(*ir, code.entry, {intrinsics(), how.subgroup},
+        emitVirtual(*ir, code.entry, {intrinsics(), how.matrix, how.subgroup},
                     codeOptions.assembly ? &code.assembly : nullptr, error);
   bool done = ir && (isVirtual(record) ? !code.object.empty()
                                        : emit(*ir, *machine, record,

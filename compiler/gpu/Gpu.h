@@ -19,6 +19,7 @@
 #ifndef AICC_COMPILER_GPU_GPU_H
 #define AICC_COMPILER_GPU_GPU_H
 
+#include "compiler/gpu/MatrixInstruction.h"
 #include "dialects/exec/Exec.h"
 
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
@@ -34,6 +35,20 @@
 
 namespace aicc::gpu {
 
+/// Intrinsics that copy 16 bytes to shared memory while the thread goes on:
+/// copy(to, from, bytes that are copied; the others become 0), closing a group
+/// of copies, and waiting until all but some groups are done.
+struct AsyncCopy {
+  llvm::StringRef copy, commit, wait; // empty: there are none
+};
+
+/// Intrinsics by which a subgroup of 32 lanes reads tiles of 8 lines of 16
+/// bytes from shared memory: lane l gives the address of line l % 8 of tile
+/// l / 8, and gets of each tile the 4 bytes l % 4 of line l / 4.
+struct MatrixLoad {
+  llvm::StringRef two, four; // tiles at once; empty: there are none
+};
+
 /// What a vendor decides.
 struct Options {
   /// Threads that run in lockstep; a workgroup is `subgroup` x n threads.
@@ -46,6 +61,13 @@ struct Options {
   unsigned tile = 8;
   /// Bytes of shared memory that a workgroup may use.
   unsigned sharedBytes = 48 * 1024;
+  /// Matrix instructions, best first; they outlive the options.
+  llvm::ArrayRef<MatrixInstruction> matrix;
+  /// Products of f32 may round their operands to tf32.
+  bool allowTf32 = false;
+  /// Copies from global to shared memory that go on beside the threads.
+  AsyncCopy asyncCopy;
+  MatrixLoad matrixLoad;
   /// Take the position in the subgroup from gpu.lane_id, not from the thread
   /// id (some compilers vectorise over the former only).
   bool laneId = false;

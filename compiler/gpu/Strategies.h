@@ -36,6 +36,21 @@ std::optional<TilePlan> planTiles(exec::KernelOp kernel,
                                   const Options &options);
 AffineExpr emitTiles(Emitter &e, const TilePlan &plan);
 
+/// The same by matrix instructions: shared memory for a workgroup, fragments
+/// for a subgroup.
+struct MatrixPlan {
+  Contraction contraction;
+  const MatrixInstruction *instruction;
+  Value a, b;                             // in the instruction's type
+  unsigned rows, columns;                 // of a workgroup's tile
+  unsigned subgroupRows, subgroupColumns; // how subgroups share it out
+  unsigned depth;                         // of a slice
+  unsigned stages;                        // slices in shared memory
+};
+std::optional<MatrixPlan> planMatrixTiles(exec::KernelOp kernel,
+                                          const Options &options);
+AffineExpr emitMatrixTiles(Emitter &e, const MatrixPlan &plan);
+
 /// The product of sizes.
 AffineExpr productOf(ArrayRef<AffineExpr> sizes, mlir::MLIRContext *context);
 

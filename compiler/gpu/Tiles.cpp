@@ -16,6 +16,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "compiler/gpu/Product.h"
 #include "compiler/gpu/Strategies.h"
 
 #include "dialects/graph/Dims.h"
@@ -31,51 +32,18 @@ using namespace aicc::gpu;
 static constexpr unsigned side = 16;  // threads along rows and columns
 static constexpr unsigned depth = 16; // of a slice
 
-/// Sizes that aren't known are taken to be large.
-static int64_t estimate(ArrayRef<AffineExpr> loops, ArrayRef<unsigned> dims) {
-  int64_t product = 1;
-  for (unsigned dim : dims)
-    product *= loops[dim] ? graph::constantOf(loops[dim]).value_or(256) : 256;
-  return product;
-}
-
 std::optional<TilePlan> aicc::gpu::planTiles(exec::KernelOp kernel,
                                              const Options &options) {
   if (options.workgroup != side * side)
     return std::nullopt;
-  // All results are elementwise in one and the same product.
-  linalg::GenericOp product;
-  for (Value tensor : kernel.getBodyBlock()->getTerminator()->getOperands()) {
-    SmallVector<Request> requests = requestsOf(tensor);
-    if (requests.size() != 1 || (product && requests[0].generic != product))
-      return std::nullopt;
-    product = requests[0].generic;
-    SmallVector<AffineExpr> dims =
-        aicc::gpu::dimsOf(kernel, product->getResult(0));
-    SmallVector<unsigned> seen;
-    for (auto [expr, size] : llvm::zip(requests[0].index, dims)) {
-      if (size && graph::isConstant(size, 1))
-        continue;
-      auto dim = dyn_cast_or_null<AffineDimExpr>(expr);
-      if (!dim || llvm::is_contained(seen, dim.getPosition()))
-        return std::nullopt;
-      seen.push_back(dim.getPosition());
-    }
-    // No dimension of the result beyond the product's: it would be repeated.
-    for (auto [i, size] : llvm::enumerate(aicc::gpu::dimsOf(kernel, tensor)))
-      if (!(size && graph::isConstant(size, 1)) && !llvm::is_contained(seen, i))
-        return std::nullopt;
-  }
-  if (!product || !requestsOfBody(product).empty())
+  std::optional<Contraction> c = matchProduct(kernel);
+  if (!c)
     return std::nullopt;
-  std::optional<Contraction> c = matchContraction(product);
-  if (!c || c->rows.empty() || c->columns.empty())
-    return std::nullopt;
-  SmallVector<AffineExpr> loops = loopsOf(kernel, product);
-  if (llvm::is_contained(loops, AffineExpr()))
-    return std::nullopt;
-  int64_t m = estimate(loops, c->rows), n = estimate(loops, c->columns),
-          k = estimate(loops, c->reduced), z = estimate(loops, c->batch);
+  SmallVector<AffineExpr> loops = loopsOf(kernel, c->generic);
+  int64_t m = estimatedSize(loops, c->rows),
+          n = estimatedSize(loops, c->columns),
+          k = estimatedSize(loops, c->reduced),
+          z = estimatedSize(loops, c->batch);
   if (m < side || n < side || k < 8)
     return std::nullopt;
   // The largest tile that still gives every processor something to do.
@@ -123,37 +91,6 @@ struct Tiles {
   Value multiply(Value x, Value y, Value accumulator);
 };
 } // namespace
-
-/// Whether the innermost reduced loop runs through neighbours in memory.
-static bool runsAlong(linalg::GenericOp generic, Value inBody, unsigned loop,
-                      unsigned other) {
-  SmallVector<Value> work{inBody};
-  while (!work.empty()) {
-    Value value = work.pop_back_val();
-    if (auto argument = dyn_cast<BlockArgument>(value)) {
-      if (argument.getOwner() != generic.getBlock())
-        continue;
-      AffineMap map = generic.getMatchingIndexingMap(
-          &generic->getOpOperand(argument.getArgNumber()));
-      if (!map.getNumResults())
-        continue;
-      AffineExpr last = map.getResult(map.getNumResults() - 1);
-      if (last.isFunctionOfDim(other))
-        return false;
-      return last.isFunctionOfDim(loop);
-    }
-    Operation *op = value.getDefiningOp();
-    if (auto extract = dyn_cast<tensor::ExtractOp>(op)) {
-      if (extract.getIndices().empty())
-        continue;
-      llvm::SmallBitVector used =
-          loopsUsed(generic, extract.getIndices().back());
-      return used[loop] && !used[other];
-    }
-    work.append(op->operand_begin(), op->operand_end());
-  }
-  return false;
-}
 
 Operand Tiles::operand(Value inBody, ArrayRef<unsigned> dims, StringRef name) {
   Operand o{inBody, dims, {}, {}, false, 1, 0, {}, {}};
@@ -259,19 +196,6 @@ Value Tiles::multiply(Value x, Value y, Value accumulator) {
                                arith::MulIOp::create(e.b, e.loc, x, y));
 }
 
-/// The accumulators' initial value if it is the same everywhere.
-static Value constantInit(Emitter &e, linalg::GenericOp generic) {
-  SmallVector<Value> index(
-      cast<RankedTensorType>(generic->getResult(0).getType()).getRank(),
-      e.constant(0));
-  Value tensor = generic.getDpsInits()[0];
-  auto fill = tensor.getDefiningOp<linalg::GenericOp>();
-  bool constant = tensor.getDefiningOp<arith::ConstantOp>() ||
-                  (fill && fill.getNumDpsInputs() == 0);
-  Value init = constant ? e.initials(generic, index)[0] : Value();
-  return init && init.getDefiningOp<arith::ConstantOp>() ? init : Value();
-}
-
 AffineExpr aicc::gpu::emitTiles(Emitter &e, const TilePlan &plan) {
   Contraction c = plan.contraction;
   MLIRContext *context = e.kernel.getContext();
@@ -297,13 +221,8 @@ AffineExpr aicc::gpu::emitTiles(Emitter &e, const TilePlan &plan) {
       e.mul(tileIndex[c.batch.size() + 1], e.constant(t.extent));
 
   auto [tx, ty] = e.splitThread(side);
-  Value result = c.generic->getResult(0);
-  Type type = getElementTypeOrSelf(result.getType());
-  Value init = constantInit(e, c.generic);
-  Value start = init ? init
-                     : arith::ConstantOp::create(
-                           e.b, e.loc, cast<TypedAttr>(e.b.getZeroAttr(type)));
-  SmallVector<Value> accumulators(t.tile * t.tile, start);
+  ProductResults results(e, c);
+  SmallVector<Value> accumulators(t.tile * t.tile, results.start);
   e.loop(
       e.constant(0), e.apply(t.depthTotal), e.constant(depth), accumulators,
       [&](Value k0, ArrayRef<Value> carried) {
@@ -332,47 +251,7 @@ AffineExpr aicc::gpu::emitTiles(Emitter &e, const TilePlan &plan) {
   unsigned vector = e.options.vector;
   auto rowsKnown = graph::constantOf(a.total);
   auto columnsKnown = graph::constantOf(b.total);
-  auto innermost = graph::constantOf(t.loops[c.columns.back()]);
-  unsigned run = innermost && *innermost % vector == 0 ? vector : 1;
-  AffineMap map =
-      c.generic.getIndexingMapMatchingResult(cast<OpResult>(result));
-  auto emitRun = [&](unsigned i, unsigned j, ArrayRef<Value> columnIndex) {
-    SmallVector<std::tuple<unsigned, SmallVector<Value>, Value>> values;
-    for (unsigned step = 0; step < run; ++step) {
-      t.set(c.columns, columnIndex);
-      Value &moving = t.point[c.columns.back()];
-      moving = e.add(moving, e.constant(step));
-      SmallVector<Value> index;
-      for (AffineExpr expr : map.getResults())
-        index.push_back(e.apply(expr, t.point));
-      Value sum = accumulators[i * t.tile + j + step];
-      if (!init) {
-        Value from = e.initials(c.generic, index)[0];
-        if (!from)
-          return;
-        sum = isa<FloatType>(type)
-                  ? Value(arith::AddFOp::create(e.b, e.loc, from, sum))
-                  : Value(arith::AddIOp::create(e.b, e.loc, from, sum));
-      }
-      e.provide(result, sum);
-      for (unsigned r = 0; r < e.kernel.getResultTypes().size(); ++r) {
-        Value tensor = e.kernel.getBodyBlock()->getTerminator()->getOperand(r);
-        SmallVector<Value> at(
-            cast<RankedTensorType>(tensor.getType()).getRank(), e.constant(0));
-        if (tensor == result) {
-          at = index;
-        } else {
-          for (auto [expr, value] :
-               llvm::zip(requestsOf(tensor)[0].index, index))
-            if (auto dim = dyn_cast_or_null<AffineDimExpr>(expr))
-              at[dim.getPosition()] = value;
-        }
-        values.push_back({r, at, e.result(r, at)});
-      }
-    }
-    for (auto &[r, at, value] : values)
-      e.store(r, at, value);
-  };
+  unsigned run = results.run(vector);
   for (unsigned i = 0; i < t.tile; ++i) {
     Value row = e.add(firstRow, t.position(ty, i, vector));
     Value rowInside = rowsKnown && *rowsKnown % t.extent == 0
@@ -385,8 +264,10 @@ AffineExpr aicc::gpu::emitTiles(Emitter &e, const TilePlan &plan) {
         Value columnInside = columnsKnown && *columnsKnown % t.extent == 0
                                  ? Value()
                                  : e.less(column, e.apply(b.total));
-        e.guarded(columnInside,
-                  [&] { emitRun(i, j, e.delinearize(column, b.sizes)); });
+        e.guarded(columnInside, [&] {
+          results.store(t.point, e.delinearize(column, b.sizes),
+                        ArrayRef(accumulators).slice(i * t.tile + j, run));
+        });
       }
     });
   }

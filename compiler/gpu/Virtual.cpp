@@ -29,6 +29,7 @@
 #include "llvm/TargetParser/Host.h"
 
 #include <cstddef>
+#include <map>
 #include <mutex>
 
 using namespace llvm;
@@ -87,6 +88,8 @@ private:
   SmallVector<GlobalVariable *> constants; // of device memory
   std::vector<std::string> sites;
   DenseMap<Instruction *, unsigned> siteOf;
+  DenseMap<const MatrixInstruction *, GlobalVariable *> matrices;
+  std::map<std::pair<const MatrixInstruction *, unsigned>, Value *> fragments;
   std::string error;
 
   void fail(const Twine &message) {
@@ -241,12 +244,15 @@ private:
       return;
     if (address->getType()->getPointerAddressSpace() == sharedSpace)
       flags |= AICC_VIRTUAL_SHARED;
-    if (address->getType() != pointer)
-      address = b.CreateAddrSpaceCast(address, pointer);
+    access(inst, plainPointer(address), bytes, align.value(), flags);
+  }
+
+  void access(Instruction &inst, Value *address, Value *bytes, uint32_t align,
+              uint32_t flags) {
     service(
         offsetof(aicc_virtual_services, access),
         FunctionType::get(none, {pointer, pointer, i64, i32, i32, i32}, false),
-        {self, address, bytes, b.getInt32(align.value()), b.getInt32(flags),
+        {self, address, bytes, b.getInt32(align), b.getInt32(flags),
          b.getInt32(siteOf.lookup(&inst))});
   }
 
@@ -271,6 +277,9 @@ private:
     for (const aicc::gpu::Intrinsic &intrinsic : options.intrinsics)
       if (callee->getName().starts_with(intrinsic.name))
         return replace(call, intrinsic.meaning);
+    for (const MatrixInstruction &row : options.matrix)
+      if (row.isCallee(callee->getName()))
+        return replaceMatrix(call, row);
     if (callee->isIntrinsic() && !callee->isTargetIntrinsic())
       return;
     fail("the virtual device knows no meaning of '" + callee->getName() + "'");
@@ -317,6 +326,132 @@ private:
   Value *everyLane() {
     return b.getInt64(options.subgroup >= 64 ? ~0ull
                                              : (1ull << options.subgroup) - 1);
+  }
+
+  Constant *layoutTable(const FragmentLayout &layout) {
+    auto pairs = [&](ArrayRef<Basis> bases) {
+      SmallVector<uint16_t> numbers;
+      for (const Basis &basis : bases)
+        numbers.append({uint16_t(basis.line), uint16_t(basis.place)});
+      numbers.resize(16);
+      return ConstantDataArray::get(context, numbers);
+    };
+    return ConstantStruct::getAnon(
+        {b.getInt32(layout.lanes.size()), b.getInt32(layout.elements.size()),
+         pairs(layout.lanes), pairs(layout.elements)});
+  }
+
+  static uint32_t typeNumber(MatrixType type) {
+    switch (type) {
+    case MatrixType::f16:
+      return AICC_VIRTUAL_F16;
+    case MatrixType::bf16:
+      return AICC_VIRTUAL_BF16;
+    case MatrixType::tf32:
+      return AICC_VIRTUAL_TF32;
+    case MatrixType::f32:
+      return AICC_VIRTUAL_F32;
+    case MatrixType::f64:
+      return AICC_VIRTUAL_F64;
+    case MatrixType::i8:
+      return AICC_VIRTUAL_I8;
+    case MatrixType::i32:
+      return AICC_VIRTUAL_I32;
+    }
+    llvm_unreachable("no such type");
+  }
+
+  /// The table of a row, once in the module.
+  GlobalVariable *matrixTable(const MatrixInstruction &row) {
+    GlobalVariable *&table = matrices[&row];
+    if (!table) {
+      Constant *value = ConstantStruct::getAnon(
+          {b.getInt32(row.rows), b.getInt32(row.columns), b.getInt32(row.depth),
+           b.getInt32(typeNumber(row.operand)),
+           b.getInt32(typeNumber(row.result)), layoutTable(row.a),
+           layoutTable(row.b), layoutTable(row.c)});
+      table = new GlobalVariable(m, value->getType(), true,
+                                 GlobalValue::PrivateLinkage, value, "matrix");
+    }
+    return table;
+  }
+
+  /// Memory of the function, outside of its loops.
+  Value *temporary(uint64_t bytes) {
+    IRBuilder<>::InsertPointGuard guard(b);
+    b.SetInsertPoint(kernel->getEntryBlock().getFirstNonPHIOrDbg());
+    auto *memory =
+        b.CreateAlloca(ArrayType::get(Type::getInt8Ty(context), bytes));
+    memory->setAlignment(Align(16));
+    return memory;
+  }
+
+  void replaceMatrix(CallBase &call, const MatrixInstruction &row) {
+    const DataLayout &layout = m.getDataLayout();
+    // The pieces of a fragment lie one behind the other.
+    auto spill = [&](unsigned &next, const FragmentLayout &fragment,
+                     const Pieces &pieces, MatrixType type) {
+      Value *&memory = fragments[{&row, next}];
+      uint64_t bytes = uint64_t(fragment.count()) * elementBytes(type);
+      if (!memory)
+        memory = temporary(bytes);
+      uint64_t offset = 0;
+      for (unsigned i = 0; i < pieces.count; ++i) {
+        Value *piece = call.getArgOperand(next++);
+        b.CreateAlignedStore(piece,
+                             b.CreateConstInBoundsGEP1_64(
+                                 Type::getInt8Ty(context), memory, offset),
+                             Align(1));
+        offset += layout.getTypeStoreSize(piece->getType());
+      }
+      if (offset != bytes)
+        fail("'" + call.getCalledFunction()->getName() + "' is given " +
+             Twine(offset) + " bytes of a fragment, expected " + Twine(bytes));
+      return memory;
+    };
+    Value *values[3] = {};
+    unsigned next = 0;
+    for (char letter : row.operands)
+      if (letter == 'a')
+        values[0] = spill(next, row.a, row.aPieces, row.operand);
+      else if (letter == 'b')
+        values[1] = spill(next, row.b, row.bPieces, row.operand);
+      else if (letter == 'c')
+        values[2] = spill(next, row.c, row.cPieces, row.result);
+      else
+        ++next;
+    service(offsetof(aicc_virtual_services, matrix),
+            FunctionType::get(
+                none,
+                {pointer, pointer, pointer, pointer, pointer, pointer, i32},
+                false),
+            {self, matrixTable(row), values[0], values[1], values[2], values[2],
+             b.getInt32(siteOf.lookup(&call))});
+    Value *result;
+    if (auto *pieces = dyn_cast<StructType>(call.getType())) {
+      result = PoisonValue::get(pieces);
+      uint64_t offset = 0;
+      for (unsigned i = 0; i < pieces->getNumElements(); ++i) {
+        Type *type = pieces->getElementType(i);
+        Value *piece = b.CreateAlignedLoad(
+            type,
+            b.CreateConstInBoundsGEP1_64(Type::getInt8Ty(context), values[2],
+                                         offset),
+            Align(1));
+        result = b.CreateInsertValue(result, piece, i);
+        offset += layout.getTypeStoreSize(type);
+      }
+    } else {
+      result = b.CreateAlignedLoad(call.getType(), values[2], Align(1));
+    }
+    call.replaceAllUsesWith(result);
+    call.eraseFromParent();
+  }
+
+  Value *plainPointer(Value *address) {
+    return address->getType() == pointer
+               ? address
+               : b.CreateAddrSpaceCast(address, pointer);
   }
 
   void replace(CallBase &call, Meaning meaning) {
@@ -413,6 +548,46 @@ private:
                        b.CreateURem(b.CreateLShr(call.getArgOperand(0), 2),
                                     b.getInt32(options.subgroup)),
                        everyLane());
+      break;
+    case Meaning::copyAsync:
+      service(offsetof(aicc_virtual_services, copy),
+              FunctionType::get(
+                  none, {pointer, pointer, pointer, i64, i64, i32}, false),
+              {self, plainPointer(call.getArgOperand(0)),
+               plainPointer(call.getArgOperand(1)), b.getInt64(16),
+               b.CreateZExt(call.getArgOperand(2), i64),
+               b.getInt32(siteOf.lookup(&call))});
+      break;
+    case Meaning::loadMatrix: {
+      // Lane l reads from the address that lane 8 * tile + l / 4 gives.
+      Value *lane = member(offsetof(aicc_virtual_thread, lane), i32);
+      Value *address =
+          b.CreatePtrToInt(plainPointer(call.getArgOperand(0)), i64);
+      Value *within =
+          b.CreateZExt(b.CreateShl(b.CreateAnd(lane, b.getInt32(3)), 2), i64);
+      unsigned tiles = cast<StructType>(call.getType())->getNumElements();
+      result = PoisonValue::get(call.getType());
+      for (unsigned tile = 0; tile < tiles; ++tile) {
+        Value *giver = b.CreateAdd(b.CreateLShr(lane, 2), b.getInt32(8 * tile));
+        Value *line = shuffle(call, address, AICC_VIRTUAL_SHUFFLE_INDEX, giver,
+                              everyLane());
+        // The line itself must begin at a multiple of its size.
+        access(call, b.CreateIntToPtr(line, pointer), b.getInt64(16), 16,
+               AICC_VIRTUAL_SHARED);
+        Value *at = b.CreateIntToPtr(b.CreateAdd(line, within), pointer);
+        result = b.CreateInsertValue(
+            result, b.CreateAlignedLoad(i32, at, Align(4)), tile);
+      }
+      break;
+    }
+    case Meaning::copyCommit:
+      service(offsetof(aicc_virtual_services, copy_commit),
+              FunctionType::get(none, {pointer}, false), {self});
+      break;
+    case Meaning::copyWait:
+      service(offsetof(aicc_virtual_services, copy_wait),
+              FunctionType::get(none, {pointer, i32, i32}, false),
+              {self, call.getArgOperand(0), b.getInt32(siteOf.lookup(&call))});
       break;
     }
     if (result && result->getType() != call.getType()) {

@@ -16,6 +16,8 @@
 #ifndef AICC_COMPILER_GPU_VIRTUAL_H
 #define AICC_COMPILER_GPU_VIRTUAL_H
 
+#include "compiler/gpu/MatrixInstruction.h"
+
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/IR/Module.h"
@@ -45,6 +47,10 @@ enum class Meaning {
   shuffleSwizzle,   // (value, i32 pattern): and, or, xor masks of 5 bits on the
                     // lane
   shuffleBytes,     // (i32 4 * lane, value): the lane to take from
+  copyAsync,        // (to, from, i32 bytes given): of 16, the others become 0
+  loadMatrix,       // (address) -> {i32...}: gpu::MatrixLoad
+  copyCommit,       // closes a group of such copies
+  copyWait,         // (i32 n): until all but n groups are done
 };
 
 struct Intrinsic {
@@ -54,6 +60,7 @@ struct Intrinsic {
 
 struct VirtualOptions {
   llvm::ArrayRef<Intrinsic> intrinsics;
+  llvm::ArrayRef<MatrixInstruction> matrix;
   unsigned subgroup = 32;
 };
 

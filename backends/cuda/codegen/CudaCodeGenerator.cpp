@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "backends/cuda/codegen/MatrixTable.h"
 #include "compiler/gpu/Generator.h"
 
 #include "mlir/Conversion/GPUToNVVM/GPUToNVVMPass.h"
@@ -72,6 +73,12 @@ class CudaCodeGenerator final : public aicc::gpu::Generator {
   options(const target::TargetRecord &record) const override {
     aicc::gpu::Options options;
     options.subgroup = record.subgroup;
+    options.matrix = backends::cuda::matrixInstructions(record.chip);
+    options.asyncCopy = {"llvm.nvvm.cp.async.cg.shared.global.16.s",
+                         "llvm.nvvm.cp.async.commit.group",
+                         "llvm.nvvm.cp.async.wait.group"};
+    options.matrixLoad = {"llvm.nvvm.ldmatrix.sync.aligned.m8n8.x2.b16",
+                          "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16"};
     options.finish = [](LLVM::LLVMFuncOp function,
                         std::array<unsigned, 3> workgroup) {
       Builder b(function.getContext());
@@ -107,6 +114,10 @@ class CudaCodeGenerator final : public aicc::gpu::Generator {
         {"llvm.nvvm.barrier.cta.sync", Meaning::barrier},
         {"llvm.nvvm.barrier0", Meaning::barrier},
         {"llvm.nvvm.shfl.sync.bfly", Meaning::shuffleXorMasked},
+        {"llvm.nvvm.cp.async.cg.shared.global.16", Meaning::copyAsync},
+        {"llvm.nvvm.cp.async.commit.group", Meaning::copyCommit},
+        {"llvm.nvvm.cp.async.wait.group", Meaning::copyWait},
+        {"llvm.nvvm.ldmatrix.sync.aligned.m8n8", Meaning::loadMatrix},
     };
     return table;
   }

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "backends/intel/codegen/Emit.h"
+#include "backends/intel/codegen/MatrixTable.h"
 #include "compiler/gpu/Generator.h"
 
 #include "mlir/Conversion/ConvertToLLVM/ToLLVMPass.h"
@@ -60,6 +61,7 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
   options(const target::TargetRecord &record) const override {
     aicc::gpu::Options options;
     options.subgroup = record.subgroup;
+    options.matrix = backends::intel::matrixInstructions(record.chip);
     options.sharedBytes = record.sharedBytes;
     // The runtime for CPUs vectorises over the position in the subgroup:
     // vectors of a thread become gathers there.

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "backends/rocm/codegen/MatrixTable.h"
 #include "compiler/gpu/Generator.h"
 #include "compiler/target/MachineCode.h"
 
@@ -80,6 +81,7 @@ class RocmCodeGenerator final : public aicc::gpu::Generator {
   options(const target::TargetRecord &record) const override {
     aicc::gpu::Options options;
     options.subgroup = record.subgroup;
+    options.matrix = backends::rocm::matrixInstructions(record.chip);
     options.sharedBytes = record.sharedBytes;
     // Kernel arguments lie in the constant address space.
     options.argumentSpace = 4;

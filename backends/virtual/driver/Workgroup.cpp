@@ -35,8 +35,14 @@ bool Stacks::reserve(size_t count) {
 }
 
 const aicc_virtual_services Workgroup::services = {
-    AICC_VIRTUAL_VERSION, 0, Workgroup::access, Workgroup::barrier,
-    Workgroup::shuffle};
+    AICC_VIRTUAL_VERSION, 0,
+    Workgroup::access,    Workgroup::barrier,
+    Workgroup::shuffle,   Workgroup::matrix,
+    Workgroup::copy,      Workgroup::copyCommit,
+    Workgroup::copyWait};
+
+// A kind of shuffle: all lanes give their operands.
+static constexpr uint32_t matrixKind = ~0u;
 
 Workgroup::Workgroup(Launch &launch) : launch_(launch) {
   const uint64_t bytes = launch.kernel->shared_bytes;
@@ -89,6 +95,8 @@ bool Workgroup::run(const uint32_t group[3]) {
     Thread &thread = threads_[i];
     std::copy_n(group, 3, thread.group);
     thread.state = State::ready;
+    thread.openCopies.clear();
+    thread.copies.clear();
     getcontext(&thread.context);
     thread.context.uc_stack.ss_sp = launch_.stacks.stack(i);
     thread.context.uc_stack.ss_size = Stacks::bytes;
@@ -162,6 +170,8 @@ bool Workgroup::releaseShuffle(size_t first, size_t end) {
                          thread.site != site || thread.mask != mask))
       return false;
   }
+  if (threads_[leader].kind == matrixKind)
+    return releaseMatrix(first, end);
   uint64_t results[64] = {};
   for (size_t i = first; i < end; ++i) {
     if (!takesPart(i))
@@ -183,6 +193,22 @@ bool Workgroup::releaseShuffle(size_t first, size_t end) {
       threads_[i].value = results[i - first];
       threads_[i].state = State::ready;
     }
+  return true;
+}
+
+bool Workgroup::releaseMatrix(size_t first, size_t end) {
+  MatrixOperands lanes[64];
+  for (size_t i = first; i < end; ++i)
+    lanes[i - first] = threads_[i].operands;
+  const std::string wrong =
+      multiply(*threads_[first].matrix, lanes, end - first);
+  if (!wrong.empty()) {
+    error_ = nameOf(threads_[first].number) + " and its subgroup: " + wrong +
+             ": " + siteText(threads_[first].site);
+    return false;
+  }
+  for (size_t i = first; i < end; ++i)
+    threads_[i].state = State::ready;
   return true;
 }
 
@@ -258,6 +284,60 @@ uint64_t Workgroup::shuffle(aicc_virtual_thread *self, uint64_t value,
   thread->operand = operand;
   thread->workgroup->wait(*thread, State::shuffle, site);
   return thread->value;
+}
+
+void Workgroup::matrix(aicc_virtual_thread *self,
+                       const aicc_virtual_matrix *what, const void *a,
+                       const void *b, const void *c, void *d, uint32_t site) {
+  auto *thread = static_cast<Thread *>(self);
+  const uint32_t lanes = thread->subgroup_size;
+  thread->mask = lanes < 64 ? (uint64_t(1) << lanes) - 1 : ~uint64_t(0);
+  thread->kind = matrixKind;
+  thread->matrix = what;
+  thread->operands = {a, b, c, d};
+  thread->workgroup->wait(*thread, State::shuffle, site);
+}
+
+// The bytes must be free from now on, and hold the copy at the end.
+void Workgroup::copy(aicc_virtual_thread *self, void *destination,
+                     const void *source, uint64_t bytes, uint64_t given,
+                     uint32_t site) {
+  auto *thread = static_cast<Thread *>(self);
+  Workgroup &group = *thread->workgroup;
+  const Copy copy{reinterpret_cast<uintptr_t>(destination),
+                  reinterpret_cast<uintptr_t>(source), bytes, given, site};
+  if (given > bytes)
+    group.stop(*thread, site,
+               "copies " + std::to_string(given) + " bytes, expected at most " +
+                   std::to_string(bytes));
+  group.touch(*thread, copy.source, given, uint32_t(bytes), 0, site);
+  group.touch(*thread, copy.destination, bytes, uint32_t(bytes),
+              AICC_VIRTUAL_WRITE | AICC_VIRTUAL_SHARED, site);
+  // What is read before the end is noticed by what it holds.
+  std::memset(destination, 0xcd, bytes);
+  thread->openCopies.push_back(copy);
+}
+
+void Workgroup::copyCommit(aicc_virtual_thread *self) {
+  auto *thread = static_cast<Thread *>(self);
+  thread->copies.push_back(std::move(thread->openCopies));
+  thread->openCopies.clear();
+}
+
+void Workgroup::copyWait(aicc_virtual_thread *self, uint32_t pending,
+                         uint32_t) {
+  auto *thread = static_cast<Thread *>(self);
+  while (thread->copies.size() > pending) {
+    for (const Copy &copy : thread->copies.front()) {
+      thread->workgroup->touch(*thread, copy.destination, copy.bytes, 1,
+                               AICC_VIRTUAL_WRITE | AICC_VIRTUAL_SHARED,
+                               copy.site);
+      auto *to = reinterpret_cast<unsigned char *>(copy.destination);
+      std::memcpy(to, reinterpret_cast<const void *>(copy.source), copy.given);
+      std::memset(to + copy.given, 0, copy.bytes - copy.given);
+    }
+    thread->copies.erase(thread->copies.begin());
+  }
 }
 
 void Workgroup::access(aicc_virtual_thread *self, const void *address,

@@ -14,6 +14,7 @@
 #ifndef AICC_BACKENDS_VIRTUAL_DRIVER_WORKGROUP_H
 #define AICC_BACKENDS_VIRTUAL_DRIVER_WORKGROUP_H
 
+#include "Matrix.h"
 #include "Memory.h"
 
 #include "aicc/virtual.h"
@@ -65,6 +66,13 @@ public:
 private:
   enum class State { ready, barrier, shuffle, ended };
 
+  /// Takes place when it is waited for: as late as it may.
+  struct Copy {
+    uintptr_t destination, source;
+    uint64_t bytes, given;
+    uint32_t site;
+  };
+
   struct Thread : aicc_virtual_thread {
     Workgroup *workgroup;
     uint32_t number;
@@ -74,6 +82,11 @@ private:
     // A shuffle under way.
     uint64_t value, mask;
     uint32_t kind, operand;
+    // A matrix instruction under way.
+    const aicc_virtual_matrix *matrix;
+    MatrixOperands operands;
+    std::vector<Copy> openCopies;
+    std::vector<std::vector<Copy>> copies; // groups, oldest first
   };
 
   static const aicc_virtual_services services;
@@ -86,6 +99,16 @@ private:
                           uint32_t kind, uint32_t operand, uint64_t mask,
                           uint32_t site);
 
+  static void matrix(aicc_virtual_thread *self, const aicc_virtual_matrix *what,
+                     const void *a, const void *b, const void *c, void *d,
+                     uint32_t site);
+  static void copy(aicc_virtual_thread *self, void *destination,
+                   const void *source, uint64_t bytes, uint64_t given,
+                   uint32_t site);
+  static void copyCommit(aicc_virtual_thread *self);
+  static void copyWait(aicc_virtual_thread *self, uint32_t pending,
+                       uint32_t site);
+
   void touch(Thread &thread, uintptr_t address, uint64_t bytes,
              uint32_t alignment, uint32_t flags, uint32_t site);
   bool isConstant(uintptr_t address, uint64_t bytes) const;
@@ -94,6 +117,7 @@ private:
   bool releaseBarrier();
   bool releaseShuffles();
   bool releaseShuffle(size_t first, size_t end);
+  bool releaseMatrix(size_t first, size_t end);
   void explainDeadlock();
   /// Ends the launch from within a fiber.
   [[noreturn]] void stop(const Thread &thread, uint32_t site,

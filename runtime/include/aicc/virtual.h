@@ -29,7 +29,7 @@
 extern "C" {
 #endif
 
-#define AICC_VIRTUAL_VERSION 1u
+#define AICC_VIRTUAL_VERSION 2u
 
 typedef struct aicc_virtual_thread aicc_virtual_thread;
 
@@ -47,6 +47,36 @@ enum {
   AICC_VIRTUAL_SHUFFLE_INDEX = 1 /* operand */
 };
 
+/* Types of a matrix instruction's elements. tf32 is an f32 whose last 13 bits
+ * the hardware ignores. */
+enum {
+  AICC_VIRTUAL_F16 = 0,
+  AICC_VIRTUAL_BF16 = 1,
+  AICC_VIRTUAL_TF32 = 2,
+  AICC_VIRTUAL_F32 = 3,
+  AICC_VIRTUAL_F64 = 4,
+  AICC_VIRTUAL_I8 = 5,
+  AICC_VIRTUAL_I32 = 6
+};
+
+/* Where the elements of a matrix are: the place of element e of lane l is the
+ * sum of lanes[i] over the bits i set in l and of elements[i] over those set in
+ * e. The first number of a pair is the row (for b the column), the second the
+ * position in it. A pair of zeros: lanes that differ in this bit hold the same.
+ */
+typedef struct aicc_virtual_layout {
+  uint32_t lane_bits, element_bits;
+  uint16_t lanes[8][2];
+  uint16_t elements[8][2];
+} aicc_virtual_layout;
+
+/* d[rows, columns] = c + a[rows, depth] * b[depth, columns]. */
+typedef struct aicc_virtual_matrix {
+  uint32_t rows, columns, depth;
+  uint32_t operand, result; /* AICC_VIRTUAL_F16 ... of a and b, of c and d */
+  aicc_virtual_layout a, b, c;
+} aicc_virtual_matrix;
+
 typedef struct aicc_virtual_services {
   uint32_t version; /* AICC_VIRTUAL_VERSION */
   uint32_t reserved;
@@ -59,6 +89,19 @@ typedef struct aicc_virtual_services {
   /* The lanes of `mask` in the subgroup, which all come here. */
   uint64_t (*shuffle)(aicc_virtual_thread *self, uint64_t value, uint32_t kind,
                       uint32_t operand, uint64_t mask, uint32_t site);
+  /* All lanes of the subgroup, each with its elements of a, b and c one behind
+   * the other; d gets the lane's elements of the result. */
+  void (*matrix)(aicc_virtual_thread *self, const aicc_virtual_matrix *what,
+                 const void *a, const void *b, const void *c, void *d,
+                 uint32_t site);
+  /* Begins to copy `bytes` to the workgroup's memory; those behind the first
+   * `given` become 0 there. It belongs to the thread's open group of copies. */
+  void (*copy)(aicc_virtual_thread *self, void *destination, const void *source,
+               uint64_t bytes, uint64_t given, uint32_t site);
+  /* Closes the open group. */
+  void (*copy_commit)(aicc_virtual_thread *self);
+  /* Returns when at most `pending` of the thread's groups are under way. */
+  void (*copy_wait)(aicc_virtual_thread *self, uint32_t pending, uint32_t site);
 } aicc_virtual_services;
 
 /* What a thread may ask of itself. Threads of a workgroup are numbered with x

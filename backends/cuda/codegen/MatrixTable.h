@@ -1,0 +1,20 @@
+//===- MatrixTable.h - the matrix instructions of each chip -----*- C++ -*-===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef AICC_BACKENDS_CUDA_CODEGEN_MATRIXTABLE_H
+#define AICC_BACKENDS_CUDA_CODEGEN_MATRIXTABLE_H
+
+#include "compiler/gpu/MatrixInstruction.h"
+
+namespace aicc::backends::cuda {
+
+/// Best first; the rows live as long as the process. From any thread.
+llvm::ArrayRef<gpu::MatrixInstruction> matrixInstructions(llvm::StringRef chip);
+
+} // namespace aicc::backends::cuda
+
+#endif // AICC_BACKENDS_CUDA_CODEGEN_MATRIXTABLE_H

@@ -1,0 +1,152 @@
+//===- Matrix.cpp - what a matrix instruction computes --------------------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Matrix.h"
+
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+using namespace aicc::backends::virtual_device;
+
+namespace {
+
+template <typename T> T bits(const void *from) {
+  T value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
+
+float fromHalf(uint16_t half) {
+  const uint32_t sign = uint32_t(half & 0x8000) << 16;
+  const uint32_t exponent = half >> 10 & 31, mantissa = half & 1023;
+  if (exponent == 0) {
+    const float value = std::ldexp(float(mantissa), -24);
+    return sign ? -value : value;
+  }
+  const uint32_t wide = exponent == 31 ? 255 : exponent + 112;
+  const uint32_t value = sign | wide << 23 | mantissa << 13;
+  return bits<float>(&value);
+}
+
+// Element `number` of a fragment, in the type that sums are kept in.
+template <typename T>
+T element(const void *fragment, size_t number, uint32_t type) {
+  const auto *bytes = static_cast<const unsigned char *>(fragment);
+  switch (type) {
+  case AICC_VIRTUAL_F16:
+    return T(fromHalf(bits<uint16_t>(bytes + 2 * number)));
+  case AICC_VIRTUAL_BF16: {
+    const uint32_t wide = uint32_t(bits<uint16_t>(bytes + 2 * number)) << 16;
+    return T(bits<float>(&wide));
+  }
+  case AICC_VIRTUAL_TF32: {
+    const uint32_t kept = bits<uint32_t>(bytes + 4 * number) & ~0x1fffu;
+    return T(bits<float>(&kept));
+  }
+  case AICC_VIRTUAL_F32:
+    return T(bits<float>(bytes + 4 * number));
+  case AICC_VIRTUAL_F64:
+    return T(bits<double>(bytes + 8 * number));
+  case AICC_VIRTUAL_I8:
+    return T(bits<int8_t>(bytes + number));
+  default:
+    return T(bits<int32_t>(bytes + 4 * number));
+  }
+}
+
+// The line and the position of an element of a lane.
+struct Place {
+  size_t line = 0, position = 0;
+};
+Place placeOf(const aicc_virtual_layout &layout, size_t lane, size_t number) {
+  Place place;
+  for (uint32_t bit = 0; bit < layout.lane_bits; ++bit)
+    if (lane >> bit & 1) {
+      place.line += layout.lanes[bit][0];
+      place.position += layout.lanes[bit][1];
+    }
+  for (uint32_t bit = 0; bit < layout.element_bits; ++bit)
+    if (number >> bit & 1) {
+      place.line += layout.elements[bit][0];
+      place.position += layout.elements[bit][1];
+    }
+  return place;
+}
+
+// A matrix out of the lanes' fragments; false if lanes that should hold the
+// same don't.
+template <typename T>
+bool collect(const aicc_virtual_layout &layout, uint32_t type, size_t width,
+             const MatrixOperands *lanes, size_t count,
+             const void *MatrixOperands::*member, std::vector<T> &out) {
+  std::vector<bool> known(out.size());
+  for (size_t lane = 0; lane < count; ++lane)
+    for (size_t i = 0; i < size_t(1) << layout.element_bits; ++i) {
+      const Place place = placeOf(layout, lane, i);
+      const size_t at = place.line * width + place.position;
+      const T value = element<T>(lanes[lane].*member, i, type);
+      if (known[at] && std::memcmp(&out[at], &value, sizeof value) != 0)
+        return false;
+      out[at] = value;
+      known[at] = true;
+    }
+  return true;
+}
+
+float multiplyAdd(float a, float b, float c) { return std::fma(a, b, c); }
+double multiplyAdd(double a, double b, double c) { return std::fma(a, b, c); }
+int32_t multiplyAdd(int32_t a, int32_t b, int32_t c) {
+  return int32_t(uint32_t(c) + uint32_t(a) * uint32_t(b));
+}
+
+template <typename T>
+std::string multiplyAs(const aicc_virtual_matrix &what,
+                       const MatrixOperands *lanes, size_t count) {
+  std::vector<T> a(size_t(what.rows) * what.depth),
+      b(size_t(what.columns) * what.depth), c(size_t(what.rows) * what.columns);
+  if (!collect(what.a, what.operand, what.depth, lanes, count,
+               &MatrixOperands::a, a) ||
+      !collect(what.b, what.operand, what.depth, lanes, count,
+               &MatrixOperands::b, b))
+    return "lanes that must hold the same elements of an operand differ";
+  collect(what.c, what.result, what.columns, lanes, count, &MatrixOperands::c,
+          c);
+  for (size_t i = 0; i < what.rows; ++i)
+    for (size_t j = 0; j < what.columns; ++j) {
+      T sum = c[i * what.columns + j];
+      for (size_t k = 0; k < what.depth; ++k)
+        sum = multiplyAdd(a[i * what.depth + k], b[j * what.depth + k], sum);
+      c[i * what.columns + j] = sum;
+    }
+  for (size_t lane = 0; lane < count; ++lane)
+    for (size_t i = 0; i < size_t(1) << what.c.element_bits; ++i) {
+      const Place place = placeOf(what.c, lane, i);
+      std::memcpy(static_cast<unsigned char *>(lanes[lane].d) + i * sizeof(T),
+                  &c[place.line * what.columns + place.position], sizeof(T));
+    }
+  return "";
+}
+
+} // namespace
+
+std::string
+aicc::backends::virtual_device::multiply(const aicc_virtual_matrix &what,
+                                         const MatrixOperands *lanes,
+                                         size_t count) {
+  if (count != size_t(1) << what.c.lane_bits)
+    return "a subgroup of " + std::to_string(count) + " lanes, expected " +
+           std::to_string(1u << what.c.lane_bits);
+  switch (what.result) {
+  case AICC_VIRTUAL_F64:
+    return multiplyAs<double>(what, lanes, count);
+  case AICC_VIRTUAL_I32:
+    return multiplyAs<int32_t>(what, lanes, count);
+  default:
+    return multiplyAs<float>(what, lanes, count);
+  }
+}

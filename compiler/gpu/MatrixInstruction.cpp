@@ -1,0 +1,224 @@
+//===- MatrixInstruction.cpp - one row per matrix instruction -------------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/gpu/MatrixInstruction.h"
+
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+
+using namespace mlir;
+using namespace aicc::gpu;
+
+Basis FragmentLayout::at(unsigned lane, unsigned element) const {
+  Basis sum;
+  auto add = [&](ArrayRef<Basis> bases, unsigned number) {
+    for (auto [bit, basis] : llvm::enumerate(bases))
+      if (number >> bit & 1) {
+        sum.line += basis.line;
+        sum.place += basis.place;
+      }
+  };
+  add(lanes, lane);
+  add(elements, element);
+  return sum;
+}
+
+unsigned aicc::gpu::elementBytes(MatrixType type) {
+  switch (type) {
+  case MatrixType::i8:
+    return 1;
+  case MatrixType::f16:
+  case MatrixType::bf16:
+    return 2;
+  case MatrixType::tf32:
+  case MatrixType::f32:
+  case MatrixType::i32:
+    return 4;
+  case MatrixType::f64:
+    return 8;
+  }
+  llvm_unreachable("no such type");
+}
+
+bool aicc::gpu::isOperand(MatrixType type, Type element) {
+  switch (type) {
+  case MatrixType::f16:
+    return element.isF16();
+  case MatrixType::bf16:
+    return element.isBF16();
+  case MatrixType::tf32:
+  case MatrixType::f32:
+    return element.isF32();
+  case MatrixType::f64:
+    return element.isF64();
+  case MatrixType::i8:
+    return element.isInteger(8);
+  case MatrixType::i32:
+    return element.isInteger(32);
+  }
+  llvm_unreachable("no such type");
+}
+
+bool MatrixInstruction::isCallee(StringRef function) const {
+  // An overloaded intrinsic has its types behind its name.
+  return function.consume_front(callee) &&
+         (function.empty() || function.starts_with(".v"));
+}
+
+//===----------------------------------------------------------------------===//
+// The call
+//===----------------------------------------------------------------------===//
+
+/// The elements of a fragment from `first` on, as one value of a call.
+static Value piece(OpBuilder &b, Location loc, Value fragment, unsigned first,
+                   unsigned size, const Pieces &pieces, MatrixType kind) {
+  auto type = cast<VectorType>(fragment.getType());
+  Type element = type.getElementType();
+  Value part = fragment;
+  if (size == 1) {
+    Value at = LLVM::ConstantOp::create(b, loc, b.getI32IntegerAttr(first));
+    part = LLVM::ExtractElementOp::create(b, loc, fragment, at);
+  } else if (size != type.getNumElements()) {
+    SmallVector<int32_t> mask;
+    for (unsigned i = 0; i < size; ++i)
+      mask.push_back(first + i);
+    part = LLVM::ShuffleVectorOp::create(b, loc, fragment, fragment, mask);
+  }
+  if (!pieces.integerBits) {
+    if (kind != MatrixType::bf16)
+      return part;
+    Type wanted = b.getBF16Type();
+    if (size > 1)
+      wanted = VectorType::get({size}, wanted);
+    return LLVM::BitcastOp::create(b, loc, wanted, part);
+  }
+  unsigned bits = element.getIntOrFloatBitWidth() * size;
+  Type integer = b.getIntegerType(pieces.integerBits);
+  Type wanted = bits == pieces.integerBits
+                    ? integer
+                    : VectorType::get({bits / pieces.integerBits}, integer);
+  if (part.getType() == wanted)
+    return part;
+  return LLVM::BitcastOp::create(b, loc, wanted, part);
+}
+
+static SmallVector<Value> piecesOf(OpBuilder &b, Location loc, Value fragment,
+                                   const Pieces &pieces, MatrixType kind) {
+  unsigned size =
+      cast<VectorType>(fragment.getType()).getNumElements() / pieces.count;
+  SmallVector<Value> values;
+  for (unsigned i = 0; i < pieces.count; ++i)
+    values.push_back(piece(b, loc, fragment, i * size, size, pieces, kind));
+  return values;
+}
+
+/// A built-in function is declared once in the module.
+static LLVM::LLVMFuncOp declare(OpBuilder &b, Location loc, StringRef name,
+                                LLVM::LLVMFunctionType type) {
+  auto module = b.getInsertionBlock()
+                    ->getParentOp()
+                    ->getParentOfType<mlir::gpu::GPUModuleOp>();
+  if (auto known = module.lookupSymbol<LLVM::LLVMFuncOp>(name))
+    return known;
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPointToStart(module.getBody());
+  auto function = LLVM::LLVMFuncOp::create(b, loc, name, type);
+  function.setCConv(LLVM::CConv::SPIR_FUNC);
+  function.setConvergent(true);
+  function.setNoUnwind(true);
+  return function;
+}
+
+Value aicc::gpu::emitMatrixInstruction(OpBuilder &b, Location loc,
+                                       const MatrixInstruction &instruction,
+                                       Value a, Value bFragment, Value c) {
+  SmallVector<Value> operands;
+  for (char letter : instruction.operands)
+    switch (letter) {
+    case 'a':
+      operands.append(
+          piecesOf(b, loc, a, instruction.aPieces, instruction.operand));
+      break;
+    case 'b':
+      operands.append(piecesOf(b, loc, bFragment, instruction.bPieces,
+                               instruction.operand));
+      break;
+    case 'c':
+      operands.append(
+          piecesOf(b, loc, c, instruction.cPieces, instruction.result));
+      break;
+    case '0':
+      operands.push_back(
+          LLVM::ConstantOp::create(b, loc, b.getI32IntegerAttr(0)));
+      break;
+    default:
+      operands.push_back(
+          LLVM::ConstantOp::create(b, loc, b.getBoolAttr(letter == 't')));
+    }
+  auto fragment = cast<VectorType>(c.getType());
+  Type element = fragment.getElementType();
+  Type result = fragment;
+  unsigned count = instruction.cPieces.count;
+  unsigned size = fragment.getNumElements() / count;
+  Type part = size == 1 ? element : VectorType::get({size}, element);
+  if (count > 1)
+    result = LLVM::LLVMStructType::getLiteral(b.getContext(),
+                                              SmallVector<Type>(count, part));
+  Value made;
+  if (instruction.callee.starts_with("llvm.")) {
+    made = LLVM::CallIntrinsicOp::create(
+               b, loc, result, b.getStringAttr(instruction.callee), operands)
+               .getResult(0);
+  } else {
+    SmallVector<Type> types;
+    for (Value operand : operands)
+      types.push_back(operand.getType());
+    LLVM::LLVMFuncOp function = declare(
+        b, loc, instruction.callee, LLVM::LLVMFunctionType::get(result, types));
+    auto call = LLVM::CallOp::create(b, loc, function, operands);
+    call.setCConv(LLVM::CConv::SPIR_FUNC);
+    call.setConvergent(true);
+    made = call.getResult();
+  }
+  if (count == 1)
+    return made;
+  // Pieces of a result are single elements in all known instructions.
+  assert(size == 1 && "pieces of a result are elements");
+  Value whole = LLVM::PoisonOp::create(b, loc, fragment);
+  for (unsigned i = 0; i < count; ++i) {
+    Value value = LLVM::ExtractValueOp::create(b, loc, made, i);
+    Value at = LLVM::ConstantOp::create(b, loc, b.getI32IntegerAttr(i));
+    whole = LLVM::InsertElementOp::create(b, loc, whole, value, at);
+  }
+  return whole;
+}
+
+//===----------------------------------------------------------------------===//
+// Making layouts
+//===----------------------------------------------------------------------===//
+
+SmallVector<Basis, 8> aicc::gpu::alongLine(unsigned first, unsigned end) {
+  SmallVector<Basis, 8> bases;
+  for (unsigned x = first; x < end; x *= 2)
+    bases.push_back({0, x});
+  return bases;
+}
+
+SmallVector<Basis, 8> aicc::gpu::acrossLines(unsigned first, unsigned end) {
+  SmallVector<Basis, 8> bases;
+  for (unsigned x = first; x < end; x *= 2)
+    bases.push_back({x, 0});
+  return bases;
+}
+
+SmallVector<Basis, 8>
+aicc::gpu::joined(std::initializer_list<SmallVector<Basis, 8>> parts) {
+  SmallVector<Basis, 8> all;
+  for (const SmallVector<Basis, 8> &part : parts)
+    all.append(part);
+  return all;
+}

@@ -1,0 +1,90 @@
+//===- MatrixInstruction.h - one row per matrix instruction -----*- C++ -*-===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// d = c + a * b by all lanes of a subgroup. What an instruction is lies in a
+// row: its shape, its types, where in the subgroup each element lives, and how
+// it is called. Vendors keep tables of rows; the lowering and the virtual
+// device read nothing else.
+//
+// Layouts are linear over bits, as in CuTe, Triton and IREE: an element's place
+// is the sum of one basis for each bit that is set in the lane's number and one
+// for each bit set in the element's number in the lane's fragment. The bases
+// are disjoint bits, so that sums, unions and exclusive ors are the same.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef AICC_COMPILER_GPU_MATRIXINSTRUCTION_H
+#define AICC_COMPILER_GPU_MATRIXINSTRUCTION_H
+
+#include "mlir/IR/Builders.h"
+
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringRef.h"
+
+namespace aicc::gpu {
+
+/// A step in a matrix. `line` counts rows of a and of the result, and columns
+/// of b; `place` is the position in the line: depth for a and b, the column
+/// for the result.
+struct Basis {
+  unsigned line = 0, place = 0;
+};
+
+struct FragmentLayout {
+  llvm::SmallVector<Basis, 8> lanes; // 0, 0: lanes that differ in it are equal
+  llvm::SmallVector<Basis, 8> elements;
+
+  unsigned count() const { return 1u << elements.size(); }
+  /// Where an element of a lane's fragment is.
+  Basis at(unsigned lane, unsigned element) const;
+};
+
+enum class MatrixType { f16, bf16, tf32, f32, f64, i8, i32 };
+
+/// Bytes of an element as it lies in memory and in fragments.
+unsigned elementBytes(MatrixType type);
+/// Whether tensors of that element may be its operands.
+bool isOperand(MatrixType type, mlir::Type element);
+
+/// A fragment as the operands of a call: `count` values of equal size, each a
+/// vector (or scalar) of elements, or the same bits as integers.
+struct Pieces {
+  unsigned count = 1;
+  unsigned integerBits = 0; // 0: elements themselves
+};
+
+struct MatrixInstruction {
+  llvm::StringRef name; // how it is called in the vendor's assembly
+  unsigned rows, columns, depth;
+  MatrixType operand, result;
+  FragmentLayout a, b, c;
+  /// An intrinsic of LLVM ("llvm.") or a built-in function.
+  llvm::StringRef callee;
+  Pieces aPieces, bPieces, cPieces;
+  /// Order of the call's operands: a, b, c; 0 = i32 zero; t, f = i1.
+  llvm::StringRef operands = "abc";
+
+  unsigned lanes() const { return 1u << c.lanes.size(); }
+  bool isCallee(llvm::StringRef function) const;
+};
+
+/// `c + a * b`: fragments are vectors of all elements of a lane; elements of
+/// bf16 are 16-bit integers.
+mlir::Value emitMatrixInstruction(mlir::OpBuilder &b, mlir::Location loc,
+                                  const MatrixInstruction &instruction,
+                                  mlir::Value a, mlir::Value bFragment,
+                                  mlir::Value c);
+
+/// Bases 1, 2, 4, ... below `end`, times `first`, along a line or across.
+llvm::SmallVector<Basis, 8> alongLine(unsigned first, unsigned end);
+llvm::SmallVector<Basis, 8> acrossLines(unsigned first, unsigned end);
+llvm::SmallVector<Basis, 8>
+joined(std::initializer_list<llvm::SmallVector<Basis, 8>> parts);
+
+} // namespace aicc::gpu
+
+#endif // AICC_COMPILER_GPU_MATRIXINSTRUCTION_H
