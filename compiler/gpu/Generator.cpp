@@ -56,6 +56,33 @@ StringRef Generator::assemblySuffix(const target::TargetRecord &record) const {
   return isVirtual(record) ? "ll" : textSuffix();
 }
 
+static llvm::json::Object layoutOf(const FragmentLayout &layout) {
+  auto pairs = [](ArrayRef<Basis> bases) {
+    llvm::json::Array list;
+    for (const Basis &basis : bases)
+      list.push_back(llvm::json::Array{basis.line, basis.place});
+    return list;
+  };
+  return llvm::json::Object{{"lanes", pairs(layout.lanes)},
+                            {"elements", pairs(layout.elements)}};
+}
+
+llvm::json::Array
+Generator::matrixInstructions(const target::TargetRecord &record) const {
+  llvm::json::Array rows;
+  for (const MatrixInstruction &row : options(record).matrix)
+    rows.push_back(llvm::json::Object{{"name", row.name},
+                                      {"rows", row.rows},
+                                      {"columns", row.columns},
+                                      {"depth", row.depth},
+                                      {"operand", toString(row.operand)},
+                                      {"result", toString(row.result)},
+                                      {"a", layoutOf(row.a)},
+                                      {"b", layoutOf(row.b)},
+                                      {"c", layoutOf(row.c)}});
+  return rows;
+}
+
 LogicalResult Generator::compile(exec::KernelOp kernel,
                                  const target::TargetRecord &record,
                                  const target::CodeOptions &codeOptions,

@@ -39,6 +39,8 @@ public:
 
   llvm::StringRef
   assemblySuffix(const target::TargetRecord &record) const final;
+  llvm::json::Array
+  matrixInstructions(const target::TargetRecord &record) const final;
 
 protected:
   /// Of the vendor's assembly.

@@ -27,6 +27,12 @@ Basis FragmentLayout::at(unsigned lane, unsigned element) const {
   return sum;
 }
 
+StringRef aicc::gpu::toString(MatrixType type) {
+  static constexpr StringRef names[] = {"f16", "bf16", "tf32", "f32",
+                                        "f64", "i8",   "i32"};
+  return names[unsigned(type)];
+}
+
 unsigned aicc::gpu::elementBytes(MatrixType type) {
   switch (type) {
   case MatrixType::i8:

@@ -45,6 +45,7 @@ struct FragmentLayout {
 
 enum class MatrixType { f16, bf16, tf32, f32, f64, i8, i32 };
 
+llvm::StringRef toString(MatrixType type);
 /// Bytes of an element as it lies in memory and in fragments.
 unsigned elementBytes(MatrixType type);
 /// Whether tensors of that element may be its operands.

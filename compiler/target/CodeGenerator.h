@@ -21,6 +21,7 @@
 #include "mlir/IR/AffineMap.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Support/LLVM.h"
+#include "llvm/Support/JSON.h"
 
 #include <array>
 #include <functional>
@@ -124,6 +125,12 @@ public:
                                    std::vector<ObjectFile> &out_objects,
                                    std::vector<unsigned> &out_index,
                                    std::string &out_error) const = 0;
+
+  /// The chip's matrix instructions, best first, as objects with name, shape,
+  /// types and where each element lies. For people and tests.
+  virtual llvm::json::Array matrixInstructions(const TargetRecord &) const {
+    return {};
+  }
 
   /// File name ending of KernelCode::assembly, e.g. "s" or "ptx".
   virtual llvm::StringRef assemblySuffix(const TargetRecord &record) const = 0;

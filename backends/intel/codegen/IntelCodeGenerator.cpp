@@ -27,8 +27,8 @@ void LLVMInitializeSPIRVAsmPrinter();
 
 namespace {
 
-/// The code is the same for all: subgroups of 16, which every one of these
-/// devices and Intel's runtime for CPUs has.
+/// Subgroups of 16, which every one of these devices and Intel's runtime for
+/// CPUs has. What differs are the matrix instructions.
 constexpr const char *chips[] = {"generic", "dg2", "pvc"};
 
 class IntelCodeGenerator final : public aicc::gpu::Generator {
@@ -49,6 +49,8 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
       record.chip = chip;
       record.triple = "spirv64v1.2-unknown-unknown";
       record.required = {"subgroup16"};
+      if (!backends::intel::matrixInstructions(chip).empty())
+        record.required.push_back("xmx");
       record.subgroup = 16;
       record.maxWorkgroup = 512;
       record.sharedBytes = 64 * 1024;

@@ -14,6 +14,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Cache.h"
+#include "Matrix.h"
 #include "OpenCl.h"
 
 #include "aicc/driver.h"
@@ -187,7 +188,8 @@ struct aicc_driver_device {
   std::vector<std::string> featureNames;
   std::vector<const char *> features;
   aicc_device_properties properties{};
-  CacheKey cacheKey;       // of what modules are compiled for
+  CacheKey cacheKey; // of what modules are compiled for
+  MatrixSupport matrix = MatrixSupport::none;
   int64_t clockOffset = 0; // from the device's clock to the host's
   std::unique_ptr<Builders> builders = std::make_unique<Builders>();
 
@@ -280,11 +282,16 @@ void aicc_driver_module::build() {
   const std::string binary = readCache(key.name());
   cl_int error = 0;
   if (binary.empty() || !load(binary)) {
-    program = cl.clCreateProgramWithIL(device->context, spirv.data(),
-                                       spirv.size(), &error);
-    if (!error)
-      error = cl.clBuildProgram(program, 1, &id, device->buildOptions.c_str(),
-                                nullptr, nullptr);
+    if (device->matrix == MatrixSupport::software && usesMatrix(spirv)) {
+      program = buildWithMatrix(cl, device->context, id, spirv,
+                                device->buildOptions.c_str(), error);
+    } else {
+      program = cl.clCreateProgramWithIL(device->context, spirv.data(),
+                                         spirv.size(), &error);
+      if (!error)
+        error = cl.clBuildProgram(program, 1, &id, device->buildOptions.c_str(),
+                                  nullptr, nullptr);
+    }
     if (!error)
       save(key.name());
   }
@@ -359,6 +366,9 @@ void describe(aicc_driver_device &device) {
     if (extensions.find(std::string("cl_khr_") + name) != std::string::npos)
       feature(name);
   feature(f.type & CL_DEVICE_TYPE_GPU ? "gpu" : "cpu");
+  device.matrix = matrixSupport(extensions, f.type & CL_DEVICE_TYPE_CPU);
+  if (device.matrix != MatrixSupport::none)
+    feature(matrixFeature);
   for (const std::string &name : device.featureNames)
     device.features.push_back(name.c_str());
   if (number<cl_ulong>(f, CL_DEVICE_SINGLE_FP_CONFIG) &

@@ -90,6 +90,14 @@ enum : cl_int {
   X(cl_program, clCreateProgramWithBinary,                                     \
     (cl_context, cl_uint, const cl_device_id *, const size_t *,                \
      const unsigned char **, cl_int *, cl_int *))                              \
+  X(cl_program, clCreateProgramWithSource,                                     \
+    (cl_context, cl_uint, const char **, const size_t *, cl_int *))            \
+  X(cl_int, clCompileProgram,                                                  \
+    (cl_program, cl_uint, const cl_device_id *, const char *, cl_uint,         \
+     const cl_program *, const char **, void (*)(cl_program, void *), void *)) \
+  X(cl_program, clLinkProgram,                                                 \
+    (cl_context, cl_uint, const cl_device_id *, const char *, cl_uint,         \
+     const cl_program *, void (*)(cl_program, void *), void *, cl_int *))      \
   X(cl_int, clGetProgramInfo, (cl_program, cl_uint, size_t, void *, size_t *)) \
   X(cl_int, clBuildProgram,                                                    \
     (cl_program, cl_uint, const cl_device_id *, const char *,                  \

@@ -34,15 +34,17 @@ struct Chip {
   const char *name;
   const char *member;
   unsigned wave;
+  unsigned sharedBytes;
   bool inDefault;
 };
-constexpr Chip chips[] = {{"gfx90a", "gfx90a", 64, false},
-                          {"gfx942", "gfx942", 64, true},
-                          {"gfx1100", "gfx1100", 32, false},
-                          {"gfx1201", "gfx1201", 32, false},
-                          {"gfx9-4-generic", "gfx942", 64, false},
-                          {"gfx11-generic", "gfx1100", 32, true},
-                          {"gfx12-generic", "gfx1201", 32, true}};
+constexpr Chip chips[] = {{"gfx90a", "gfx90a", 64, 64 * 1024, false},
+                          {"gfx942", "gfx942", 64, 64 * 1024, true},
+                          {"gfx950", "gfx950", 64, 160 * 1024, false},
+                          {"gfx1100", "gfx1100", 32, 64 * 1024, false},
+                          {"gfx1201", "gfx1201", 32, 64 * 1024, false},
+                          {"gfx9-4-generic", "gfx942", 64, 64 * 1024, false},
+                          {"gfx11-generic", "gfx1100", 32, 64 * 1024, true},
+                          {"gfx12-generic", "gfx1201", 32, 64 * 1024, true}};
 
 class RocmCodeGenerator final : public aicc::gpu::Generator {
   StringRef family() const override { return "rocm"; }
@@ -71,7 +73,7 @@ class RocmCodeGenerator final : public aicc::gpu::Generator {
       record.cpu = chip.name;
       record.subgroup = chip.wave;
       record.maxWorkgroup = 1024;
-      record.sharedBytes = 64 * 1024;
+      record.sharedBytes = chip.sharedBytes;
       records.push_back(record);
     }
     return records;

@@ -35,6 +35,14 @@ const char *aicc::gpu::toString(Fault::Kind kind) {
     return "wrong-lane";
   case Fault::wrongThread:
     return "wrong-thread";
+  case Fault::dropWait:
+    return "drop-wait";
+  case Fault::copyAll:
+    return "copy-all";
+  case Fault::swapElements:
+    return "swap-elements";
+  case Fault::swapOperands:
+    return "swap-operands";
   }
   llvm_unreachable("unknown kind");
 }
@@ -53,6 +61,27 @@ static bool isAccess(const Instruction &inst) {
     return false;
   const Value *object = getUnderlyingObject(pointer, 0);
   return !isa<AllocaInst, Argument>(object);
+}
+
+static bool isMatrix(StringRef callee) {
+  return callee.contains(".mma.") || callee.contains("mfma") ||
+         callee.contains("wmma") || callee.contains("matrix_mad");
+}
+
+/// The first operands of a matrix instruction that are no constants, and
+/// another one of the same type behind.
+static std::pair<unsigned, unsigned> operandsOf(const CallBase &call) {
+  unsigned first = 0;
+  while (call.getArgOperand(first)->getType()->isIntegerTy(1))
+    ++first;
+  Type *type = call.getArgOperand(first)->getType();
+  // Of several pieces of a, those of b are behind the last one.
+  unsigned other = 0;
+  for (unsigned i = first + 1; i < call.arg_size(); ++i)
+    if (call.getArgOperand(i)->getType() == type &&
+        !isa<ConstantInt>(call.getArgOperand(i)))
+      other = i;
+  return {first, other};
 }
 
 /// A branch around accesses: one side joins the other.
@@ -86,6 +115,14 @@ static bool fits(const Instruction &inst, Fault::Kind kind) {
   case Fault::wrongThread:
     return callee.contains("tid") || callee.contains("workitem.id") ||
            callee.contains("local_id");
+  case Fault::dropWait:
+    return callee.contains("cp.async.wait");
+  case Fault::copyAll:
+    return callee.contains("cp.async.cg");
+  case Fault::swapElements:
+    return isMatrix(callee);
+  case Fault::swapOperands:
+    return isMatrix(callee) && operandsOf(cast<CallBase>(inst)).second;
   }
   return false;
 }
@@ -150,6 +187,32 @@ static void changeLane(Instruction *inst) {
   call->setArgOperand(operand, wrong);
 }
 
+/// The halves of an operand change places, or two lanes do.
+static void swapElements(CallBase *call) {
+  unsigned first = operandsOf(*call).first;
+  Value *operand = call->getArgOperand(first);
+  IRBuilder<> b(call);
+  if (auto *vector = dyn_cast<FixedVectorType>(operand->getType())) {
+    unsigned count = vector->getNumElements();
+    SmallVector<int> mask;
+    for (unsigned i = 0; i < count; ++i)
+      mask.push_back((i + count / 2) % count);
+    call->setArgOperand(first, b.CreateShuffleVector(operand, mask));
+    return;
+  }
+  Value *next = call->getArgOperand(first + 1);
+  if (next->getType() == operand->getType()) {
+    call->setArgOperand(first, next);
+    call->setArgOperand(first + 1, operand);
+    return;
+  }
+  unsigned bits = operand->getType()->getPrimitiveSizeInBits();
+  Value *integer = b.CreateBitCast(operand, b.getIntNTy(bits));
+  Value *turned = b.CreateOr(b.CreateShl(integer, bits / 2),
+                             b.CreateLShr(integer, bits / 2));
+  call->setArgOperand(first, b.CreateBitCast(turned, operand->getType()));
+}
+
 std::string aicc::gpu::inject(Module &module, Fault fault) {
   std::vector<Instruction *> found = places(module, fault.kind);
   if (fault.index >= found.size())
@@ -179,6 +242,24 @@ std::string aicc::gpu::inject(Module &module, Fault fault) {
     cast<BranchInst>(inst)->setCondition(
         ConstantInt::getTrue(module.getContext()));
     break;
+  case Fault::dropWait:
+    inst->eraseFromParent();
+    break;
+  case Fault::copyAll:
+    cast<CallBase>(inst)->setArgOperand(
+        2, ConstantInt::get(Type::getInt32Ty(module.getContext()), 16));
+    break;
+  case Fault::swapElements:
+    swapElements(cast<CallBase>(inst));
+    break;
+  case Fault::swapOperands: {
+    auto *call = cast<CallBase>(inst);
+    auto [first, other] = operandsOf(*call);
+    Value *a = call->getArgOperand(first);
+    call->setArgOperand(first, call->getArgOperand(other));
+    call->setArgOperand(other, a);
+    break;
+  }
   case Fault::shiftAccess:
     shift(inst);
     break;

@@ -30,8 +30,12 @@ struct Fault {
     dropStore,      // not there
     wrongLane,      // a shuffle with another lane
     wrongThread,    // a thread in its neighbour's place
+    dropWait,       // for asynchronous copies
+    copyAll,        // an asynchronous copy that ignores the bound
+    swapElements,   // of a matrix instruction's operand: another layout
+    swapOperands,   // a for b of a matrix instruction
   };
-  static constexpr unsigned kinds = wrongThread + 1;
+  static constexpr unsigned kinds = swapOperands + 1;
   Kind kind;
   unsigned index; // of the places where this kind is possible
 };

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 //
 //   compile-kernels FILE.mlir TARGET DIRECTORY
+//   compile-kernels --matrix TARGET      prints the chip's matrix instructions
 //
 // Compiles every exec.kernel of the file for one target, `family:chip`, and
 // writes per kernel NAME.<format> and NAME.json with what a launch needs.
@@ -164,7 +165,8 @@ static LogicalResult compileKernel(const Settings &settings,
 }
 
 int main(int argc, char **argv) {
-  if (argc != 4 && argc != 5) {
+  bool listing = argc == 3 && StringRef(argv[1]) == "--matrix";
+  if (!listing && argc != 4 && argc != 5) {
     llvm::errs() << "usage: compile-kernels FILE.mlir TARGET DIRECTORY "
                     "[FAULTS OF A KIND]\n";
     return 2;
@@ -188,6 +190,11 @@ int main(int argc, char **argv) {
   if (failed(generator->resolve(chip, records, error))) {
     llvm::errs() << error << "\n";
     return 1;
+  }
+  if (listing) {
+    llvm::outs() << llvm::json::Value(generator->matrixInstructions(records[0]))
+                 << "\n";
+    return 0;
   }
   OwningOpRef<ModuleOp> module = parseSourceFile<ModuleOp>(argv[1], &context);
   if (!module)

@@ -1,0 +1,92 @@
+# xmx.py - kernels with matrix instructions through Intel's runtime for processors
+#
+# Licensed under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Products of f16 and bf16 compiled for pvc: their code calls the matrix built-ins, and the same
+objects, linked with the driver's own versions of them, give the right numbers on a processor. Without being
+asked for that, the driver must refuse them."""
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "tests" / "harness"))
+from aicc_testing import program, skip  # noqa: E402
+
+try:
+    import numpy as np
+    import onnx
+    from onnx import TensorProto, helper
+except ImportError as error:
+    skip(f"{error.name} is not installed")
+
+ROWS, DEPTH, COLUMNS = 70, 96, 136
+
+
+def model(kind):
+    a, b = [ROWS, DEPTH], [DEPTH, COLUMNS]
+    given = TensorProto.FLOAT16 if kind == "f16" else TensorProto.BFLOAT16
+    # bf16 has no file format of NumPy: it is converted on the way.
+    if kind != "bf16":
+        nodes, outer, end = [helper.make_node("MatMul", ["a", "b"], ["y"])], given, given
+    else:
+        outer = end = TensorProto.FLOAT
+        nodes = [helper.make_node("Cast", ["a"], ["p"], to=given), helper.make_node("Cast", ["b"], ["q"], to=given),
+                 helper.make_node("MatMul", ["p", "q"], ["r"]), helper.make_node("Cast", ["r"], ["y"], to=end)]
+    graph = helper.make_graph(nodes, "product", [helper.make_tensor_value_info("a", outer, a),
+                                                 helper.make_tensor_value_info("b", outer, b)],
+                              [helper.make_tensor_value_info("y", end, [ROWS, COLUMNS])])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)])
+
+
+def inputs(kind):
+    rng = np.random.default_rng(3)
+    a, b = (rng.standard_normal(s).astype(np.float32) for s in ((ROWS, DEPTH), (DEPTH, COLUMNS)))
+    if kind == "f16":
+        a, b = a.astype(np.float16), b.astype(np.float16)
+        return a, b, (a.astype(np.float64) @ b.astype(np.float64)).astype(np.float16)
+    # Numbers that bf16 holds.
+    a, b = ((v.view(np.uint32) & 0xffff0000).view(np.float32) for v in (a, b))
+    return a, b, (a.astype(np.float64) @ b.astype(np.float64)).astype(np.float32)
+
+
+def run(folder, kind):
+    a, b, y = inputs(kind)
+    onnx.save(model(kind), folder / "model.onnx")
+    for name, value in (("a", a), ("b", b), ("y", y)):
+        np.save(folder / f"{name}.npy", value)
+    package, objects = folder / "model.aicc", folder / "objects"
+    subprocess.run([program("aicc"), folder / "model.onnx", "--target=intel:pvc", "-o", package,
+                    f"--save-objects={objects}"], check=True)
+    calls = sum(path.read_text(errors="replace").count("_matrix_mad_k") for path in objects.rglob("*.spvasm"))
+    command = [program("aicc-run"), package, "--device=intel", "--input", f"a={folder / 'a.npy'}", "--input",
+               f"b={folder / 'b.npy'}", "--expect", f"y={folder / 'y.npy'}"]
+    # Rounding to the result's type is the only difference that there may be.
+    command.append({"f16": "--tolerance=1e-3", "bf16": "--tolerance=8e-3"}[kind])
+    asked = subprocess.run(command, capture_output=True, text=True,
+                           env={**os.environ, "AICC_INTEL_SOFTWARE_XMX": "1"})
+    if "no OpenCL" in asked.stderr or "doesn't exist" in asked.stderr:
+        skip(asked.stderr.strip())
+    environment = {k: v for k, v in os.environ.items() if k != "AICC_INTEL_SOFTWARE_XMX"}
+    unasked = subprocess.run(command, capture_output=True, text=True, env=environment)
+    problems = []
+    if not calls:
+        problems.append("no matrix built-in is called")
+    if asked.returncode:
+        problems.append((asked.stdout + asked.stderr).strip())
+    if unasked.returncode == 0 or "needs xmx" not in unasked.stderr:
+        problems.append(f"without the variable: {unasked.returncode}, {unasked.stderr.strip()}, expected a refusal")
+    print(f"{'FAIL' if problems else 'ok  '} {kind}: {calls} mentions of matrix built-ins " + "; ".join(problems))
+    return not problems
+
+
+def main():
+    results = []
+    for kind in ("f16", "bf16"):
+        with tempfile.TemporaryDirectory() as folder:
+            results.append(run(pathlib.Path(folder), kind))
+    return 0 if all(results) else 1
+
+
+sys.exit(main())
