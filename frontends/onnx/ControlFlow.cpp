@@ -32,7 +32,8 @@ static bool isInner(Node &n, AffineExpr expr, unsigned before) {
 /// The outputs of a subgraph as operands; false after an error, or where the
 /// node cannot be done.
 static bool materialize(Node &n, ArrayRef<Tensor *> outputs,
-                        SmallVectorImpl<Value> &values) {
+                        SmallVectorImpl<Value> &values,
+                        bool ranksMayDiffer = false) {
   for (Tensor *output : outputs) {
     if (!n.require(output, "its subgraph gives nothing for an output"))
       return false;
@@ -43,6 +44,10 @@ static bool materialize(Node &n, ArrayRef<Tensor *> outputs,
     if (output->composite) {
       n.unsupported("a sequence or an optional that is chosen when the model "
                     "runs");
+      return false;
+    }
+    if (output->optionalOnes && !ranksMayDiffer) {
+      n.unsupported("a rank that is only known when the model runs");
       return false;
     }
     values.push_back(n.importer.materialize(*output));
@@ -74,6 +79,18 @@ static Value condition(Node &n, Value value, StringRef what) {
 // If
 //===----------------------------------------------------------------------===//
 
+/// The dimensions of a value in the rank of a higher one, where that has ones
+/// in front; nothing where it has others.
+static std::optional<Dims> alignedDims(Node &n, Value lower, Value higher) {
+  Dims own = dimsOf(lower), dims = dimsOf(higher);
+  int64_t missing = dims.size() - own.size();
+  for (AffineExpr dim : ArrayRef(dims).take_front(missing))
+    if (gr::constantOf(dim) != 1)
+      return std::nullopt;
+  own.insert(own.begin(), missing, n.number(1));
+  return own;
+}
+
 void aicc::onnx::branchWhenRun(Node &n) {
   Value chosen = condition(n, n.operand(0), "the condition");
   if (!chosen)
@@ -82,6 +99,8 @@ void aicc::onnx::branchWhenRun(Node &n) {
   auto open = gr::IfOp::create(n.b, n.loc, TypeRange(), chosen);
   unsigned before = importer.symbols.count();
   SmallVector<Value> values[2];
+  // Of each output, the least rank it may have.
+  SmallVector<int64_t> least(n.numOutputs(), INT64_MAX);
   OpBuilder::InsertionGuard guard(n.b);
   static constexpr const char *names[] = {"then_branch", "else_branch"};
   for (unsigned i = 0; i < 2; ++i) {
@@ -96,25 +115,35 @@ void aicc::onnx::branchWhenRun(Node &n) {
                        " values, expected " + Twine(n.numOutputs())))
       return;
     outputs.resize(n.numOutputs());
-    if (!materialize(n, outputs, values[i]))
+    if (!materialize(n, outputs, values[i], true))
       return;
+    for (auto [output, rank] : llvm::zip(outputs, least))
+      rank = std::min(rank, output->rank() - output->optionalOnes);
   }
   SmallVector<Type> types;
-  for (auto [x, y] : llvm::zip(values[0], values[1])) {
+  for (auto [i, x, y] : llvm::enumerate(values[0], values[1])) {
     if (!n.sameElement(x, y))
       return;
-    Dims a = dimsOf(x), c = dimsOf(y), dims;
-    if (a.size() != c.size())
-      return n.unsupported("a rank that is only known when the model runs");
-    for (size_t i = 0; i < a.size(); ++i) {
-      if (gr::equal(a[i], c[i]) && !isInner(n, a[i], before)) {
-        dims.push_back(a[i]);
+    if (rankOf(x) != rankOf(y)) {
+      unsigned lower = rankOf(x) < rankOf(y) ? 0 : 1;
+      auto dims = alignedDims(n, values[lower][i], values[1 - lower][i]);
+      if (!dims)
+        return n.unsupported("a rank that is only known when the model runs");
+      n.b.setInsertionPointToEnd(&open->getRegion(lower).front());
+      values[lower][i] = n.reshape(values[lower][i], *dims);
+      if (n.failed())
+        return;
+    }
+    Dims a = dimsOf(values[0][i]), c = dimsOf(values[1][i]), dims;
+    for (size_t d = 0; d < a.size(); ++d) {
+      if (gr::equal(a[d], c[d]) && !isInner(n, a[d], before)) {
+        dims.push_back(a[d]);
         continue;
       }
       // Each branch says what the size is.
       unsigned symbol = importer.symbols.add("branch");
       dims.push_back(getAffineSymbolExpr(symbol, importer.context));
-      for (auto [branch, own] : {std::pair(0, a[i]), std::pair(1, c[i])}) {
+      for (auto [branch, own] : {std::pair(0, a[d]), std::pair(1, c[d])}) {
         n.b.setInsertionPointToEnd(&open->getRegion(branch).front());
         Value size = n.scalarOf(own);
         if (!size)
@@ -148,8 +177,11 @@ void aicc::onnx::branchWhenRun(Node &n) {
     done->getRegion(i).takeBody(open->getRegion(i));
   n.b.setInsertionPointAfter(done);
   open.erase();
-  for (unsigned i = 0; i < n.numOutputs(); ++i)
+  for (unsigned i = 0; i < n.numOutputs(); ++i) {
     n.set(i, done.getResult(i));
+    if (Tensor *result = n.result(i))
+      result->optionalOnes = result->rank() - least[i];
+  }
 }
 
 //===----------------------------------------------------------------------===//

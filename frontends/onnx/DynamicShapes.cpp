@@ -49,6 +49,35 @@ unsigned Importer::loopSymbol() {
   return loopSymbols_[iterations.size()];
 }
 
+AffineExpr Importer::larger(AffineExpr a, AffineExpr b) {
+  if (failed())
+    return {};
+  if (nonNegative(graph::simplify(a - b)))
+    return a;
+  if (nonNegative(graph::simplify(b - a)))
+    return b;
+  // Many nodes ask for the same: the layers of a model with a cache.
+  auto key = [&](Block *block) {
+    return std::make_tuple((void *)a.getAsOpaquePointer(),
+                           (void *)b.getAsOpaquePointer(), block);
+  };
+  Block *here = builder.getInsertionBlock();
+  for (Block *block = here; block;) {
+    if (auto it = larger_.find(key(block)); it != larger_.end())
+      return it->second;
+    Operation *parent = block->getParentOp();
+    block = parent ? parent->getBlock() : nullptr;
+  }
+  auto type = RankedTensorType::get({1}, builder.getI64Type());
+  auto size = [&](AffineExpr expr) -> Value {
+    return graph::DimensionsOp::create(
+        builder, here_, type,
+        AffineMapAttr::get(graph::makeMap(expr, context)));
+  };
+  Value most = graph::MaximumOp::create(builder, here_, type, size(a), size(b));
+  return larger_[key(here)] = readSymbol(most, "larger");
+}
+
 bool Importer::checkEqual(AffineExpr a, AffineExpr b) {
   AffineExpr gap = graph::simplify(a - b);
   if (graph::constantOf(gap))
@@ -154,8 +183,15 @@ std::optional<SmallVector<Node::Element>> Node::elementsOf(unsigned i,
                 " that are only known when the model runs");
     return std::nullopt;
   }
-  if (!type.getElementType().isSignlessInteger(64))
-    value = cast(value, b.getI64Type());
+  if (!type.getElementType().isSignlessInteger(64)) {
+    // One cast for all that ask, so that what they read is one symbol.
+    Value wide;
+    for (Operation *user : value.getUsers())
+      if (isa<gr::CastOp>(user) && user->getBlock() == b.getInsertionBlock() &&
+          elementOf(user->getResult(0)).isSignlessInteger(64))
+        wide = user->getResult(0);
+    value = wide ? wide : cast(value, b.getI64Type());
+  }
   for (int64_t k = 0; k < type.getNumElements(); ++k)
     result.push_back(trace(*this, value, k));
   return result;

@@ -195,6 +195,65 @@ static bool movesElements(const proto::NodeProto &node) {
   return llvm::is_contained(movers, StringRef(node.op_type()));
 }
 
+/// Whether an operator's result has at each place what it makes of its
+/// operands there, whose dimensions are aligned at the end.
+static bool alignsDimensions(const proto::NodeProto &node) {
+  static constexpr const char *names[] = {"Abs",         "Acos",
+                                          "Acosh",       "Add",
+                                          "And",         "Asin",
+                                          "Asinh",       "Atan",
+                                          "Atanh",       "BitShift",
+                                          "BitwiseAnd",  "BitwiseNot",
+                                          "BitwiseOr",   "BitwiseXor",
+                                          "Cast",        "CastLike",
+                                          "Ceil",        "Cos",
+                                          "Cosh",        "Div",
+                                          "Equal",       "Erf",
+                                          "Exp",         "Floor",
+                                          "Greater",     "GreaterOrEqual",
+                                          "Identity",    "IsInf",
+                                          "IsNaN",       "Less",
+                                          "LessOrEqual", "Log",
+                                          "Max",         "Mean",
+                                          "Min",         "Mod",
+                                          "Mul",         "Neg",
+                                          "Not",         "Or",
+                                          "Pow",         "Reciprocal",
+                                          "Relu",        "Round",
+                                          "Sigmoid",     "Sign",
+                                          "Sin",         "Sinh",
+                                          "Sqrt",        "Sub",
+                                          "Sum",         "Tan",
+                                          "Tanh",        "Where",
+                                          "Xor"};
+  return llvm::is_contained(names, StringRef(node.op_type()));
+}
+
+/// How many of the first dimensions of a node's results the running model may
+/// not have; nothing if the node cannot be told without knowing.
+static std::optional<int64_t> optionalOnes(const proto::NodeProto &node,
+                                           int64_t version,
+                                           ArrayRef<Tensor *> inputs) {
+  int64_t most = 0, certain = 0;
+  bool any = false;
+  // Of CastLike's second operand nothing matters but the type.
+  if (node.op_type() == "CastLike")
+    inputs = inputs.take_front(1);
+  for (Tensor *tensor : inputs) {
+    if (!tensor)
+      continue;
+    any |= tensor->optionalOnes > 0;
+    most = std::max(most, tensor->rank());
+    certain = std::max(certain, tensor->rank() - tensor->optionalOnes);
+  }
+  if (!any)
+    return 0;
+  if (!normalDomain(node.domain()).empty() || version < 7 ||
+      !alignsDimensions(node))
+    return std::nullopt;
+  return most - certain;
+}
+
 LogicalResult Importer::importNode(const proto::NodeProto &proto, size_t index,
                                    Scope &scope) {
   std::string title = nodeTitle(proto, index, scope.prefix);
@@ -248,6 +307,15 @@ LogicalResult Importer::importNode(const proto::NodeProto &proto, size_t index,
                     dataTypeName(dataTypeOf(tensor->element)) +
                     ", expected a type that " + proto.op_type() +
                     " computes with");
+  auto ones = function != functions_.end() || poisoned
+                  ? std::optional<int64_t>(0)
+                  : optionalOnes(proto, version, node.inputs_);
+  if (!ones) {
+    unsupported(domain, proto.op_type(), version, title,
+                "a rank that is only known when the model runs");
+    poisoned = true;
+    ones = 0;
+  }
   if (poisoned) {
     node.poisonResults();
   } else if (function != functions_.end()) {
@@ -272,6 +340,8 @@ LogicalResult Importer::importNode(const proto::NodeProto &proto, size_t index,
                   ("its output " + Twine(i)).str());
       node.poisonResults();
     }
+    if (*ones && node.results_[i] != node.inputs_[0])
+      node.results_[i]->optionalOnes = *ones;
     scope.values[name] = node.results_[i];
   }
   return success();

@@ -382,8 +382,7 @@ OwningOpRef<ModuleOp> Importer::attempt() {
   iterations.clear();
   depth_ = 0;
   loopSymbols_.clear();
-  reads_.clear();
-  checked_.clear();
+  forgetReads();
   restart_ = false;
   lastConstant_ = nullptr;
   symbols.finish();
@@ -413,6 +412,10 @@ OwningOpRef<ModuleOp> Importer::attempt() {
   SmallVector<Tensor *> outputs;
   if (llvm::failed(importGraph(model->proto.graph(), scope, outputs)))
     return {};
+  for (Tensor *output : outputs)
+    if (output->optionalOnes)
+      unsupported("", "If", opsets_[""], graph::nodeName(output->loc),
+                  "a rank that is only known when the model runs");
   if (!unsupported_.empty()) {
     std::string text = "unsupported operator" +
                        std::string(unsupported_.size() > 1 ? "s: " : ": ");

@@ -85,6 +85,10 @@ struct Tensor {
   bool triedKnown = false;
   /// Depends on an unsupported operator, so nothing is known about it.
   bool poisoned = false;
+  /// So many of its first dimensions (all 1) the running model may not have:
+  /// the branches of an If differ in them. Only what aligns dimensions at the
+  /// end may read such a tensor.
+  int64_t optionalOnes = 0;
   /// Null for a tensor.
   const Composite *composite = nullptr;
   /// Where it was made; what it depends on is visible there.
@@ -212,7 +216,10 @@ public:
   void forgetReads() {
     reads_.clear();
     checked_.clear();
+    larger_.clear();
   }
+  /// The larger of two sizes; what is not known of them is read.
+  mlir::AffineExpr larger(mlir::AffineExpr a, mlir::AffineExpr b);
   /// The symbol that counts the trips of a loop which is built now. Loops that
   /// do not nest share theirs, so that equal bodies have equal kernels.
   unsigned loopSymbol();
@@ -323,6 +330,8 @@ private:
            mlir::AffineExpr>
       reads_;
   std::set<std::tuple<void *, void *, mlir::Block *>> checked_;
+  /// Of two expressions, in a block.
+  std::map<std::tuple<void *, void *, mlir::Block *>, mlir::AffineExpr> larger_;
   mlir::Operation *lastConstant_ = nullptr;
   std::vector<std::string> callStack_;
   std::vector<std::pair<mlir::AffineExpr, mlir::AffineExpr>> limits_;

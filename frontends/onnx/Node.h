@@ -256,9 +256,12 @@ bool inlineGraph(Node &node, const proto::GraphProto &graph,
                  llvm::SmallVectorImpl<Tensor *> &outputs);
 
 // Functions shared between operator files.
-/// Resolves the bounds of one axis of Slice; the size is set too.
+/// Resolves the bounds of one axis of Slice; the size is set too. What it takes
+/// for granted of dynamic sizes is recorded, or where `unsure` is given told
+/// there instead.
 bool sliceBounds(Node &node, AffineExpr dim, AffineExpr start, AffineExpr end,
-                 int64_t step, AffineExpr &offset, AffineExpr &size);
+                 int64_t step, AffineExpr &offset, AffineExpr &size,
+                 bool *unsure = nullptr);
 /// A tensor without a place in the model, for values that a node made.
 Tensor *wrapValue(Node &node, Value value);
 /// Whether the expression cannot be negative if no symbol is.

@@ -244,12 +244,18 @@ static void split(Node &n) {
 
 bool aicc::onnx::sliceBounds(Node &n, AffineExpr dim, AffineExpr start,
                              AffineExpr end, int64_t step, AffineExpr &offset,
-                             AffineExpr &size) {
+                             AffineExpr &size, bool *unsure) {
   // From here on a number that means "to the end" is one that no tensor has.
   constexpr int64_t far = (int64_t(1) << 31) - 1;
   auto count = gr::constantOf(dim);
   auto atMost = [](AffineExpr a, AffineExpr b) {
     return nonNegative(gr::simplify(b - a));
+  };
+  auto assume = [&](AffineExpr a, AffineExpr b) {
+    if (unsure)
+      *unsure = true;
+    else
+      n.importer.assumeAtMost(a, b);
   };
   AffineExpr zero = n.number(0), one = n.number(1);
   AffineExpr low = step > 0 ? zero : n.number(-1);
@@ -272,9 +278,9 @@ bool aicc::onnx::sliceBounds(Node &n, AffineExpr dim, AffineExpr start,
     // A bound that may lie outside cannot be clamped without a minimum in the
     // dimension; that it lies inside is taken for granted and recorded.
     if (!atMost(low, at))
-      n.importer.assumeAtMost(low, at);
+      assume(low, at);
     if (!atMost(at, high))
-      n.importer.assumeAtMost(at, high);
+      assume(at, high);
     return at;
   };
   offset = bound(start, true);
@@ -284,7 +290,7 @@ bool aicc::onnx::sliceBounds(Node &n, AffineExpr dim, AffineExpr start,
   if (auto c = gr::constantOf(length)) {
     length = n.number(std::max<int64_t>(*c, 0));
   } else if (!nonNegative(length)) {
-    n.importer.assumeAtMost(zero, length);
+    assume(zero, length);
   }
   size = gr::simplify(length.ceilDiv(step > 0 ? step : -step));
   if (gr::isConstant(size, 0))
@@ -365,20 +371,32 @@ static void slice(Node &n) {
   (void)n.axes(*axes, rank);
   Dims sizes = dimsOf(x), offsets(rank, n.number(0));
   Ints by(rank, 1);
+  // Axes of sizes that only the running model knows, which may be such that
+  // bounds lie outside.
+  SmallVector<size_t> atRun;
   for (size_t i = 0; i < count && !n.failed(); ++i) {
     int64_t axis = n.axis((*axes)[i], rank), step = (*steps)[i];
     if (!n.require(step != 0 && step != INT64_MIN,
                    "a step is " + Twine(step) + ", expected another number"))
       return;
     AffineExpr offset, size;
+    bool runs = n.importer.symbols.runs(sizes[axis]), unsure = false;
     if (!sliceBounds(n, sizes[axis], (*starts)[i], (*ends)[i], step, offset,
-                     size))
+                     size, runs ? &unsure : nullptr))
       return;
+    if (unsure) {
+      atRun.push_back(i);
+      continue;
+    }
     by[axis] = step;
     offsets[axis] = offset;
     sizes[axis] = size;
   }
-  n.set(0, n.slice(x, offsets, sizes, by));
+  x = n.slice(x, offsets, sizes, by);
+  for (size_t i : atRun)
+    x = sliceWhenRun(n, x, n.axis((*axes)[i], rank), {(*starts)[i]},
+                     {(*ends)[i]}, {n.number((*steps)[i])});
+  n.set(0, x);
 }
 
 static void expand(Node &n) {

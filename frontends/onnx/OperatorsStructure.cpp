@@ -241,12 +241,24 @@ static Value element(Node &n, Value x, int64_t axis, int64_t at) {
   return n.reshape(row, dims);
 }
 
+/// The same at a place that only the running model knows (a scalar of i64).
+static Value elementAtRun(Node &n, Value x, Value at) {
+  if (!x || !at)
+    return {};
+  Dims dims = dimsOf(x);
+  dims.erase(dims.begin());
+  RankedTensorType type = n.type(dims, elementOf(x));
+  return type ? Value(gr::GatherOp::create(n.b, n.loc, type, x, at,
+                                           n.b.getI64IntegerAttr(0)))
+              : Value();
+}
+
 /// Version 8: lengths first, and a batch in front of every dimension, each
-/// element of which is scanned by itself.
+/// element of which is scanned by itself. What lies behind the end of a sequence
+/// changes no state; what would be stacked of it is zero.
 static void scanBatches(Node &n, const proto::GraphProto &body,
                         int64_t scanned) {
-  if (n.has(0))
-    return n.unsupported("lengths of the sequences");
+  Value lengths = n.has(0) ? n.cast(n.operand(0), n.b.getI64Type()) : Value();
   int64_t carried = int64_t(n.numInputs()) - 1 - scanned;
   int64_t scans = int64_t(n.numOutputs()) - carried;
   if (!n.require(scanned >= 1 && carried >= 0 && scans >= 0 &&
@@ -280,8 +292,24 @@ static void scanBatches(Node &n, const proto::GraphProto &body,
   if (*batch < 1 || *trips < 1 || *batch > maxTrips / *trips)
     return n.unsupported("no or more than " + Twine(maxTrips) +
                          " trips of batches");
+  if (n.failed() ||
+      (lengths &&
+       !n.require(rankOf(lengths) == 1 &&
+                      gr::isConstant(dimsOf(lengths)[0], *batch),
+                  "sequence_lens has " + n.print(lengths.getType()) +
+                      ", expected one number for each of " + Twine(*batch) +
+                      " sequences")))
+    return;
+  Type i64 = n.b.getI64Type();
   SmallVector<SmallVector<Value>> results(carried + scans);
   for (int64_t b = 0; b < *batch; ++b) {
+    Value length = lengths ? element(n, lengths, 0, b) : Value();
+    if (length) {
+      Value least = n.integerScalar(0, i64), most = n.integerScalar(*trips, i64);
+      n.check(n.binary<gr::AndOp>(
+          n.compare(gr::Comparison::greater_equal, length, least),
+          n.compare(gr::Comparison::less_equal, length, most)));
+    }
     SmallVector<Tensor *> state;
     for (int64_t i = 0; i < carried; ++i) {
       Value x = element(n, inputs[i], 0, b);
@@ -292,10 +320,19 @@ static void scanBatches(Node &n, const proto::GraphProto &body,
     SmallVector<SmallVector<Value>> stacked(scans);
     for (int64_t trip = 0; trip < *trips; ++trip) {
       SmallVector<Tensor *> given = state, outputs;
+      Value live, last;
+      if (length) {
+        Value now = n.integerScalar(trip, i64);
+        live = n.compare(gr::Comparison::less, now, length);
+        last = n.subtract(n.subtract(length, n.integerScalar(1, i64)), now);
+        last = n.maximum(last, n.integerScalar(0, i64));
+      }
       for (int64_t i = 0; i < scanned; ++i) {
         int64_t at = backward[i] ? *trips - 1 - trip : trip;
         Value x = element(n, inputs[carried + i], 0, b);
-        x = x ? element(n, x, 0, at) : x;
+        if (x)
+          x = backward[i] && length ? elementAtRun(n, x, last)
+                                    : element(n, x, 0, at);
         if (!x)
           return;
         given.push_back(wrapValue(n, x));
@@ -308,9 +345,22 @@ static void scanBatches(Node &n, const proto::GraphProto &body,
         if (output->poisoned)
           return n.poisonResults();
       }
-      state.assign(outputs.begin(), outputs.begin() + carried);
-      for (int64_t i = 0; i < scans; ++i)
-        stacked[i].push_back(n.importer.materialize(*outputs[carried + i]));
+      for (int64_t i = 0; i < carried + scans; ++i) {
+        Value next = n.importer.materialize(*outputs[i]);
+        if (!next)
+          return;
+        if (live) {
+          Value old = i < carried ? n.importer.materialize(*state[i])
+                                  : n.full(0, next);
+          next = n.select(live, next, old);
+          if (!next)
+            return;
+        }
+        if (i < carried)
+          state[i] = live ? wrapValue(n, next) : outputs[i];
+        else
+          stacked[i - carried].push_back(next);
+      }
       if (n.failed())
         return;
     }

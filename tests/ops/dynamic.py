@@ -107,6 +107,10 @@ def shapes():
          [[np.int64(v) for v in t] for t in ((0, 5, 1), (10, 2, -3), (3, 3, 1), (5, 0, 2), (-4, 7, 4))])
     case("range_float", [node("Range", ["a", "b", "d"], ["y"])], [tensor(k, F, []) for k in "abd"], ["y"],
          [[np.float32(v) for v in t] for t in ((0, 2, 0.5), (1, -1, -0.25), (0, 0, 1))])
+    for name, a, b, d in (("outside", 4, 9, 1), ("backwards", 4, -1, -1), ("from_the_end", -3, -1, 1), ("all", 0, 2 ** 62, 2)):
+        case(f"slice_of_found_{name}", [node("NonZero", ["x"], ["p"]), node("Slice", ["p", "a", "b", "axes", "d"], ["y"])],
+             [tensor("x", F, ["n"])], ["y"], [[(reals(n, seed=n) > 0).astype(np.float32)] for n in (3, 9, 20, 0)],
+             [constant("a", ints(a)), constant("b", ints(b)), constant("d", ints(d)), constant("axes", ints(1))])
     case("slice", [node("Slice", ["x", "a", "b", "axes", "d"], ["y"])],
          [x] + [tensor(k, I, [2]) for k in "abd"], ["y"],
          [one + [ints(*a), ints(*b), ints(*d)] for a, b, d in
@@ -145,6 +149,12 @@ def branches():
     found = subgraph("other", [node("NonZero", ["x"], ["p"]), node("Cast", ["p"], ["e"], to=F)], [], ["e"])
     case("if_nonzero", [node("If", ["c"], ["y"], then_branch=then, else_branch=found)], [tensor("c", B, []), x], ["y"],
          [[c, np.float32([[1, 0, 2, 0], [0, 0, 3, 0]])] for c in flags])
+    # Ranks that differ by ones in front, which broadcasting does not see.
+    flat = subgraph("other", [node("ReduceMax", ["s"], ["e"], keepdims=0)], [], ["e"])
+    whole = subgraph("then", [node("Exp", ["s"], ["t"])], [], ["t"])
+    case("if_ranks", [node("If", ["c"], ["r"], then_branch=whole, else_branch=flat), node("Neg", ["r"], ["m"]),
+                      node("Mul", ["x", "m"], ["y"])],
+         [tensor("c", B, []), tensor("s", F, [1]), x], ["y"], [[c, reals(1), reals(3, 4)] for c in flags])
     captured = subgraph("then", [node("Identity", ["x"], ["k"])], [], ["k"])
     nested = subgraph("other", [node("If", ["d"], ["m"], then_branch=then, else_branch=other)], [], ["m"])
     case("if_nested", [node("If", ["c"], ["y"], then_branch=captured, else_branch=nested)],
@@ -190,6 +200,14 @@ def loops():
          [[m, reals(3)] for m in count[:3]], [constant("one", np.int64(1))])
     row = subgraph("body", [node("Add", ["s", "r"], ["next"]), node("Identity", ["next"], ["out"])],
                    [tensor("s", F, [4]), tensor("r", F, [4])], ["next", "out"])
+    # Version 8 takes lengths; what is scanned backwards ends there, too.
+    pair = subgraph("body", [node("Add", ["s", "r"], ["next"]), node("Sub", ["next", "q"], ["out"])],
+                    [tensor("s", F, [4]), tensor("r", F, [4]), tensor("q", F, [4])], ["next", "out"])
+    case("scan_lengths", [node("Scan", ["lengths", "s0", "x", "z"], ["last", "all"], body=pair, num_scan_inputs=2,
+                               directions=[0, 1])],
+         [tensor("lengths", I, [3]), tensor("s0", F, [3, 4]), tensor("x", F, [3, 5, 4]), tensor("z", F, [3, 5, 4])],
+         ["last", "all"], [[ints(*lengths), reals(3, 4), reals(3, 5, 4, seed=1), reals(3, 5, 4, seed=2)]
+                           for lengths in ([5, 2, 4], [1, 5, 3])], opset=8)
     case("scan", [node("Scan", ["s0", "x"], ["last", "all"], body=row, num_scan_inputs=1)],
          [tensor("s0", F, [4]), tensor("x", F, ["n", 4])], ["last", "all"], [[reals(4), reals(n, 4)] for n in (3, 1, 7)])
 

@@ -53,6 +53,19 @@ TEST(Dynamic, TwoSizesThatMustBeEqualAreChecked) {
   EXPECT_HAS(text, "affine_map<()[s0, s1, s2] -> (s0 + s2)>");
 }
 
+TEST(Dynamic, BoundsOutsideOfASize) {
+  ModelBuilder b;
+  b.input("x", {"n"}).output("y");
+  b.node("NonZero", {"x"}, {"p"});
+  b.ints("starts", {4}).ints("ends", {-1}).ints("axes", {1}).ints("by", {-1});
+  b.node("Slice", {"p", "starts", "ends", "axes", "by"}, {"y"});
+  std::string text = b.import();
+  // The number of steps is found when the model runs, 0 at least; nothing is
+  // taken for granted of the size.
+  EXPECT_HAS(text, "graph.maximum");
+  EXPECT_HAS(text, "symbol 2 : tensor<i64>");
+}
+
 TEST(Dynamic, If) {
   ModelBuilder b;
   b.input("c", {}, BOOL).input("x", {"n"}).output("y");
@@ -70,10 +83,12 @@ TEST(Dynamic, If) {
   EXPECT_HAS(text, "symbol 1 : tensor<i64>");
 }
 
-TEST(Dynamic, RanksOfBranches) {
+/// Branches that give a vector of a size and a scalar, and what reads those.
+static std::string ranks(Dim size, const char *reader,
+                         std::vector<std::string> read) {
   ModelBuilder b;
-  b.input("c", {}, BOOL).input("x", {"n"}).output("y");
-  auto &node = b.node("If", {"c"}, {"y"});
+  b.input("c", {}, BOOL).input("x", {size}).input("z", {"m"}).output("y");
+  auto &node = b.node("If", {"c"}, {"r"});
   auto &then = setGraph(node, "then_branch");
   addNode(then, "Exp", {"x"}, {"a"});
   addOutput(then, "a");
@@ -81,6 +96,20 @@ TEST(Dynamic, RanksOfBranches) {
   addNode(other, "ReduceSum", {"x"}, {"b"});
   setInt(*other.mutable_node(0), "keepdims", 0);
   addOutput(other, "b");
-  EXPECT_HAS(b.import(),
-             "a rank that is only known when the model runs at \"If_0\"");
+  b.node("Neg", {"r"}, {"s"});
+  b.node(reader, std::move(read), {"y"});
+  return b.import();
+}
+
+TEST(Dynamic, RanksOfBranches) {
+  const char *refused = "a rank that is only known when the model runs at ";
+  EXPECT_HAS(ranks("n", "Mul", {"z", "s"}), std::string(refused) + "\"If_0\"");
+  // Ones in front make no difference to what has a higher rank anyway, and to
+  // an operand of which only the type is asked for,
+  EXPECT_HAS(ranks(1, "Mul", {"z", "s"}),
+             "graph.multiply %arg2, %2 : tensor<?xf32");
+  EXPECT_HAS(ranks(1, "CastLike", {"z", "s"}), "return %arg2");
+  // but to anything else.
+  EXPECT_HAS(ranks(1, "Abs", {"s"}), std::string(refused) + "\"Abs_2\"");
+  EXPECT_HAS(ranks(1, "Shape", {"s"}), std::string(refused) + "\"Shape_2\"");
 }
