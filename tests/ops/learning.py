@@ -244,6 +244,49 @@ def random_cases(device):
     yield "Multinomial", moments("Multinomial", device, [chances], 1.1, 0.49 ** 0.5, 0, 2, sample_size=400)
 
 
+def seeded_cases(device):
+    """A seeded operator draws the numbers of onnx's reference implementation."""
+    from onnx.reference import ReferenceEvaluator
+
+    def wrong(op, inputs, symbols=None, outputs=("out",), **attributes):
+        proto = model(op, inputs, list(outputs), "", 21, **attributes)
+        for i, x in enumerate(inputs):
+            names = symbols if symbols and i == 0 else {}
+            proto.graph.input[i].CopyFrom(helper.make_tensor_value_info(
+                f"in{i}", helper.np_dtype_to_tensor_dtype(x.dtype), [names.get(d, size) for d, size in enumerate(x.shape)]))
+        expected = ReferenceEvaluator(proto).run(None, {f"in{i}": x for i, x in enumerate(inputs)})
+        try:
+            found = ours(proto, inputs, device)
+        except aicc.Error as problem:
+            return str(problem)
+        for have, want in zip(found, expected):
+            if have.dtype != want.dtype or have.shape != want.shape:
+                return f"{have.dtype}{have.shape}, expected {want.dtype}{want.shape}"
+            # Logarithms may differ in the last place.
+            exact = want.dtype.kind == "b" or "Normal" not in op and not attributes.get("high")
+            same = numpy.array_equal(have, want) if exact else numpy.allclose(have, want, rtol=2e-3 if want.dtype.itemsize < 4 else 1e-6, atol=1e-6)
+            if not same:
+                return f"{numpy.count_nonzero(have != want)} of {want.size} numbers differ"
+        return None
+
+    types = {"f16": TensorProto.FLOAT16, "f32": TensorProto.FLOAT, "f64": TensorProto.DOUBLE}
+    for kind, dtype in types.items():
+        for shape in ([0, 3], [1], [312], [7, 1001]):
+            title = f"{kind} {shape}"
+            yield f"RandomUniform {title}", wrong("RandomUniform", [], shape=shape, dtype=dtype, seed=17.0)
+            yield f"RandomNormal {title}", wrong("RandomNormal", [], shape=shape, dtype=dtype, seed=17.0, mean=1.0, scale=2.0)
+    yield "RandomUniform scaled", wrong("RandomUniform", [], shape=[50], seed=4294967040.0, low=-1.5, high=2.5)
+    like = f32(3, 400)
+    for op in ("RandomUniformLike", "RandomNormalLike"):
+        yield f"{op} of any size", wrong(op, [like], symbols={0: "n", 1: "m"}, seed=2.0)
+    chances = numpy.concatenate([numpy.linspace(0, 1, 500), numpy.zeros(7), numpy.linspace(1, 0, 500)])
+    for kind in (numpy.float16, numpy.float32, numpy.float64):
+        yield f"Bernoulli {kind.__name__}", wrong("Bernoulli", [chances.astype(kind)], seed=5.0)
+    yield "Bernoulli of any size", wrong("Bernoulli", [chances.astype(numpy.float32)], symbols={0: "n"}, seed=6.9)
+    for ratio in (0.1, 0.5, 0.75):
+        yield f"Dropout {ratio}", wrong("Dropout", [like, numpy.float32(ratio), numpy.bool_(True)], outputs=("y", "mask"), seed=11)
+
+
 def transform_cases(device):
     def wrong(op, x, expected, **attributes):
         try:
@@ -307,7 +350,7 @@ def main():
         for title, wrong in transform_cases(options.device):
             report(title, wrong)
     if word in "random":
-        for title, wrong in random_cases(options.device):
+        for title, wrong in (*random_cases(options.device), *seeded_cases(options.device)):
             report(title, wrong)
     print(f"{total - failed} of {total} agree on {options.device}")
     return 1 if failed or not total else 0
