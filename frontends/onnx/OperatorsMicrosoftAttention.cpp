@@ -180,14 +180,43 @@ static Value additiveMask(Node &n, Value mask, Value q, AffineExpr past,
 // Attention with its projection
 //===----------------------------------------------------------------------===//
 
+/// Heads [B, N, S, H] turned as GPT-NeoX does it, from a position on: by angles
+/// of which each is a fixed part of the one before.
+static Value turnedFrom(Node &n, Value x, AffineExpr start) {
+  if (!x)
+    return {};
+  auto size = gr::constantOf(dimsOf(x)[3]);
+  if (!size) {
+    n.unsupported("a dynamic size of heads");
+    return {};
+  }
+  int64_t rotated = n.integer("rotary_embedding_dim", 0);
+  rotated = rotated ? rotated : *size;
+  if (!n.require(rotated > 0 && rotated <= *size && rotated % 2 == 0,
+                 "rotary_embedding_dim is " + Twine(rotated) +
+                     ", expected an even number up to " + Twine(*size)))
+    return {};
+  Type real = n.b.getF32Type();
+  SmallVector<double> speeds;
+  for (int64_t i = 0; i < rotated / 2; ++i)
+    speeds.push_back(std::pow(10000.0, -2.0 * double(i) / double(rotated)));
+  AffineExpr rows = dimsOf(x)[2], one = n.number(1);
+  Value position = n.add(n.iota(Dims{one, one, rows, one}, n.b.getI64Type(), 2),
+                         n.scalarOf(start));
+  Value angles = n.multiply(n.cast(position, real), n.constant(speeds, real));
+  Value y = rotate(n, widen(n, x), n.unary<gr::CosOp>(angles),
+                   n.unary<gr::SinOp>(angles), rotated, false);
+  return y ? n.cast(y, elementOf(x)) : Value();
+}
+
 void aicc::onnx::attendProjected(Node &n, const Projected &p) {
   Value qkv = p.qkv;
   if (!qkv ||
       !n.require(rankOf(qkv) == 3, "the input has " + Twine(rankOf(qkv)) +
                                        " dimensions, expected 3"))
     return;
-  if (n.integer("do_rotary", 0) || n.integer("past_present_share_buffer", 0))
-    return n.unsupported("do_rotary or past_present_share_buffer");
+  if (n.integer("past_present_share_buffer", 0))
+    return n.unsupported("past_present_share_buffer");
   int64_t heads = n.requiredInteger("num_heads");
   auto width = gr::constantOf(dimsOf(qkv)[2]);
   if (!width)
@@ -210,14 +239,19 @@ void aicc::onnx::attendProjected(Node &n, const Projected &p) {
   }
   Scores a{parts[0], parts[1], parts[2]};
   AffineExpr past = n.number(0);
-  if (n.has(p.past)) {
-    Value state = n.operand(p.past);
-    if (!state ||
-        !n.require(rankOf(state) == 5, "past has " + Twine(rankOf(state)) +
+  Value state = n.optionalOperand(p.past);
+  if (state) {
+    if (!n.require(rankOf(state) == 5, "past has " + Twine(rankOf(state)) +
                                            " dimensions, expected 5"))
       return;
+    past = dimsOf(state)[3];
+  }
+  if (n.integer("do_rotary", 0)) {
+    a.q = turnedFrom(n, a.q, past);
+    a.k = turnedFrom(n, a.k, past);
+  }
+  if (state) {
     Dims d = dimsOf(state);
-    past = d[3];
     Dims four(d.begin() + 1, d.end());
     auto half = [&](int64_t i) {
       return n.reshape(n.sliceAxis(state, 0, n.number(i), n.number(1)), four);
@@ -413,29 +447,35 @@ static void rotaryEmbedding(Node &n) {
 // GroupQueryAttention
 //===----------------------------------------------------------------------===//
 
-/// The length of the caches that go out: the longer of the old length and the
-/// total one.
-static AffineExpr presentLength(Node &n, AffineExpr past, AffineExpr rows) {
+/// The number of tokens up to the end of this step.
+static AffineExpr totalLength(Node &n) {
   auto total = n.expressionsOf(6, "total_sequence_length");
   if (!total ||
       !n.require(total->size() == 1, "total_sequence_length is not one number"))
     return {};
-  AffineExpr all = total->front();
-  auto a = gr::constantOf(all), b = gr::constantOf(past);
-  if (a && b)
-    return n.number(std::max(*a, *b));
-  if (gr::isConstant(past, 0) || gr::equal(gr::simplify(past + rows), all))
-    return all;
-  if (!gr::equal(all, past))
-    n.importer.assumeAtMost(all, past);
-  return past;
+  return total->front();
 }
 
-/// Whether nothing came before: all of the sequence is in this step.
-static bool isPrompt(Node &n, AffineExpr rows) {
-  const Known *total = n.known(6);
-  return total && total->values.size() == 1 && total->values[0].expr &&
-         gr::equal(total->values[0].expr, rows);
+/// position_ids of a step. Where nothing came before it, of a prompt, only the
+/// first position counts.
+static Value stepPositions(Node &n, Value positions, AffineExpr rows,
+                           AffineExpr total) {
+  if (!positions || !n.require(rankOf(positions) == 2,
+                               "position_ids does not have 2 dimensions"))
+    return {};
+  auto before = gr::constantOf(gr::simplify(total - rows));
+  if (before && *before != 0)
+    return positions;
+  AffineExpr one = n.number(1), zero = n.number(0);
+  Type index = elementOf(positions);
+  Value first =
+      n.add(n.slice(positions, Dims{zero, zero}, Dims{one, one}, {1, 1}),
+            n.iota(Dims{one, rows}, index, 1));
+  if (before)
+    return first;
+  Value prompt =
+      n.compare(gr::Comparison::equal, n.scalarOf(total), n.scalarOf(rows));
+  return n.select(prompt, first, positions);
 }
 
 /// A cache with the new rows of each sequence after the old ones:
@@ -535,6 +575,10 @@ static void groupQueryAttention(Node &n) {
     k = normalize(k, 15, n.real("k_norm_epsilon", epsilon));
   }
 
+  AffineExpr total = totalLength(n);
+  if (!total)
+    return;
+
   // Where each sequence's cache ends before and after this step.
   Type index = n.b.getI32Type();
   AffineExpr vector[] = {batch, one, one, one};
@@ -559,17 +603,7 @@ static void groupQueryAttention(Node &n) {
       return n.unsupported("caches of dynamic width");
     Value positions;
     if (n.has(9)) {
-      positions = n.operand(9);
-      if (!positions || !n.require(rankOf(positions) == 2,
-                                   "position_ids does not have 2 dimensions"))
-        return;
-      // Of a first prompt only the first position counts.
-      if (isPrompt(n, rows))
-        positions =
-            n.add(n.cast(n.slice(positions, Dims{n.number(0), n.number(0)},
-                                 Dims{one, one}, {1, 1}),
-                         index),
-                  n.iota(Dims{one, rows}, index, 1));
+      positions = stepPositions(n, n.operand(9), rows, total);
     } else {
       positions = n.cast(n.reshape(row, Dims{batch, rows}), n.b.getI64Type());
     }
@@ -586,7 +620,8 @@ static void groupQueryAttention(Node &n) {
                  "past_key and past_value do not have 4 dimensions"))
     return;
   AffineExpr past = pastKey ? dimsOf(pastKey)[2] : n.number(0);
-  AffineExpr length = presentLength(n, past, rows);
+  // A cache that has room for more keeps its size.
+  AffineExpr length = n.importer.larger(total, past);
   if (!length)
     return;
   Value stop = n.add(before, fresh);

@@ -266,6 +266,21 @@ def attention():
     yield Case("attention_sizes", "Attention", [("x", f32(b, s, 12)), ("w", f32(12, 16 + 16 + 24, scale=0.3)),
                                                 ("bias", f32(56))], num_heads=n, qkv_hidden_sizes=[16, 16, 24])
     yield Case("attention_no_bias", "Attention", [*base[:2], ("bias", None)], num_heads=n)
+    # ONNX Runtime's CPU provider wants the rotation as a node of its own.
+    for part in (0, 2):
+        angles = numpy.arange(s)[:, None] * 10000.0 ** (-numpy.arange(0, part or 4, 2) / (part or 4))
+        table = [helper.make_node("Constant", [], [name], value=numpy_helper.from_array(function(angles).astype(numpy.float32)))
+                 for name, function in (("cos", numpy.cos), ("sin", numpy.sin))]
+        where = helper.make_node("Constant", [], ["where"], value=numpy_helper.from_array(numpy.int64([0])))
+        more = {"num_heads": n, "rotary_embedding_dim": part} if part else {"num_heads": n}
+        turn = [helper.make_node("RotaryEmbedding", [x, "where", "cos", "sin"], [f"{x}r"], domain="com.microsoft", **more)
+                for x in "qk"]
+        nodes = [*table, where, helper.make_node("MatMul", ["x", "w"], ["m"]), helper.make_node("Add", ["m", "bias"], ["a"]),
+                 helper.make_node("Split", ["a"], ["q", "k", "v"], axis=2, num_outputs=3), *turn,
+                 helper.make_node("MultiHeadAttention", ["qr", "kr", "v"], ["out0"], domain="com.microsoft", num_heads=n,
+                                  unidirectional=1)]
+        yield Case(f"attention_rotary_{part}", "Attention", base, num_heads=n, unidirectional=1, do_rotary=1,
+                   reference=lambda nodes=nodes: nodes, **({"rotary_embedding_dim": part} if part else {}))
 
     for name, mask, past_state in (("plain", None, None), ("lengths", numpy.array([3, 5], numpy.int32), None),
                                    ("past", None, f32(2, b, n, 2, 4))):
@@ -338,7 +353,8 @@ def rotary():
 
 
 def grouped(name, b=2, s=3, past=0, capacity=None, n=4, kv=2, h=16, packed=False, lengths=None, type=numpy.float32,
-            rotate=None, bias=False, sink=False, outputs=3, where=False, query_lengths=None, symbols=None, **more):
+            rotate=None, bias=False, sink=False, outputs=3, where=False, query_lengths=None, symbols=None, running=False,
+            **more):
     capacity = past if capacity is None else capacity
     total = past + s
     make = lambda *shape: f32(*shape, type=type)
@@ -356,8 +372,12 @@ def grouped(name, b=2, s=3, past=0, capacity=None, n=4, kv=2, h=16, packed=False
         inputs += [(f"none{i}", None) for i in range(4)] + [("fresh", numpy.int32(query_lengths))]
     if rotate:
         more |= {"do_rotary": 1, "rotary_interleaved": rotate - 1}
-    return Case(name, "GroupQueryAttention", inputs, outputs, constant=["total"], symbols=symbols, num_heads=n,
-                kv_num_heads=kv, **more)
+    if running:
+        # As exporters write it: everything may grow, and the total length is an input.
+        symbols = {(x, i): f"{'p' if x in ('pk', 'pv') and i == 2 else 'bs'[min(i, 1)]}" for x in
+                   ("q", "k", "v", "pk", "pv", "lengths", "where") for i in ((0, 2) if x in ("pk", "pv") else (0, 1))}
+    return Case(name, "GroupQueryAttention", inputs, outputs, constant=[] if running else ["total"], symbols=symbols,
+                num_heads=n, kv_num_heads=kv, **more)
 
 
 def grouped_attention():
@@ -384,6 +404,16 @@ def grouped_attention():
     yield grouped("gqa_padded", lengths=[1, 2], outputs=1, unspecified=lambda out: out[0, 2:])
     yield grouped("gqa_symbolic", s=1, past=4, rotate=1, packed=True,
                   symbols={(x, 0): "b" for x in ("q", "pk", "pv", "lengths")})
+
+
+    yield grouped("gqa_running_prompt", running=True, rotate=1)
+    yield grouped("gqa_running_prompt_shared", running=True, rotate=1, capacity=8, packed=True)
+    yield grouped("gqa_running_positions", running=True, rotate=1, where=True, capacity=8)
+    yield grouped("gqa_running_step", running=True, s=1, past=4, rotate=1)
+    yield grouped("gqa_running_step_shared", running=True, s=1, past=4, capacity=9, rotate=1, packed=True)
+    yield grouped("gqa_running_step_positions", running=True, s=1, past=4, capacity=9, rotate=1, where=True)
+    yield grouped("gqa_running_ragged", running=True, s=1, past=4, capacity=9, lengths=[4, 2], rotate=1, packed=True)
+    yield grouped("gqa_running_chunk", running=True, b=1, s=3, past=4, rotate=2, local_window_size=3)
 
 
 def quantised():
@@ -497,6 +527,18 @@ def blocks():
     yield Case("MatMulNBits_groups", "MatMulNBits",
                [("a", f32(5, k)), ("b", u8(n, 2, 16)), ("s", f32(n, 2)), ("z", None), ("g", integers(0, 2, k))],
                constant=["b", "s", "g"], K=k, N=n, bits=4, block_size=32)
+    # ONNX Runtime forgets packed zero points where there are groups, not those that are floats.
+    zeros, groups = u8(n, 1), integers(0, 2, k)
+    loose = numpy.stack([zeros & 15, zeros >> 4], -1).reshape(n, 2).astype(numpy.float32)
+    yield Case("MatMulNBits_groups_floats", "MatMulNBits",
+               [("a", f32(5, k)), ("b", u8(n, 2, 16)), ("s", f32(n, 2)), ("z", loose), ("g", groups)],
+               constant=["b", "s", "z", "g"], K=k, N=n, bits=4, block_size=32)
+    yield Case("MatMulNBits_groups_packed", "MatMulNBits",
+               [("a", f32(5, k)), ("b", u8(n, 2, 16)), ("s", f32(n, 2)), ("z", zeros), ("g", groups)],
+               constant=["b", "s", "z", "g"], K=k, N=n, bits=4, block_size=32, reference=lambda: [
+        helper.make_node("Constant", [], ["loose"], value=numpy_helper.from_array(loose)),
+        helper.make_node("MatMulNBits", ["a", "b", "s", "loose", "g"], ["out0"], domain="com.microsoft", K=k, N=n, bits=4,
+                         block_size=32)])
     for bits in (4, 8):
         each = 8 // bits
         for zero in (False, True):
