@@ -65,6 +65,8 @@ static aicc_compiler_status run(const aicc_compiler_options *given,
     return fail(AICC_COMPILER_INVALID_ARGUMENT, "the model has no bytes");
   if (options.model_directory)
     o.modelDirectory = options.model_directory;
+  if (options.precision)
+    o.precision = options.precision;
   o.jobs = options.jobs;
   o.cache = !options.no_cache;
   if (!driver::check(o, error))

@@ -114,6 +114,12 @@ bool check(const Options &options, std::string &error) {
     error = "no output file is given";
     return false;
   }
+  if (options.precision != "f32" && options.precision != "f16" &&
+      options.precision != "bf16") {
+    error = "precision \"" + options.precision +
+            "\" is not known, expected f32, f16 or bf16";
+    return false;
+  }
   return resolveAll(options, targets, error);
 }
 
@@ -196,6 +202,10 @@ bool compile(const Options &options, std::vector<std::string> &errors,
     if (diagnostic.getSeverity() == DiagnosticSeverity::Error) {
       std::lock_guard<std::mutex> lock(mutex);
       errors.push_back(describe(diagnostic));
+    } else if (diagnostic.getSeverity() == DiagnosticSeverity::Remark &&
+               options.verbose) {
+      std::lock_guard<std::mutex> lock(mutex);
+      llvm::errs() << describe(diagnostic) << "\n";
     }
     return success();
   });

@@ -36,6 +36,7 @@ struct Options {
   std::string modelDirectory;
   // What is in inputs that are no tensors (onnx::ImportOptions::sequences).
   std::vector<std::pair<std::string, std::string>> sequences;
+  std::string precision = "f32"; // of the computation: f32, f16 or bf16
   std::string objectDirectory; // where kernels' objects are saved, "" = nowhere
   std::string cacheDirectory;  // "" = the user's
   bool cache = true;

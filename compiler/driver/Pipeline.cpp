@@ -107,7 +107,7 @@ static LogicalResult import(State &state) {
 // simplify: what is true for every target
 //===----------------------------------------------------------------------===//
 
-void addSimplifyPasses(OpPassManager &manager) {
+void addSimplifyPasses(OpPassManager &manager, llvm::StringRef precision) {
   OpPassManager &function = manager.nest<func::FuncOp>();
   function.addPass(createCanonicalizerPass());
   function.addPass(createCSEPass());
@@ -122,10 +122,20 @@ void addSimplifyPasses(OpPassManager &manager) {
   function.addPass(transforms::createSimplifyAlgebraPass());
   function.addPass(createCanonicalizerPass());
   function.addPass(createCSEPass());
+  if (precision == "f32")
+    return;
+  // When everything has been recognised; weights are converted here, once for
+  // all targets.
+  function.addPass(transforms::createConvertPrecisionPass(precision));
+  function.addPass(transforms::createFoldConstantsPass());
+  function.addPass(createCanonicalizerPass());
+  function.addPass(createCSEPass());
 }
 
 static LogicalResult simplify(State &state) {
-  return runPasses(state, *state.model, addSimplifyPasses);
+  return runPasses(state, *state.model, [&](OpPassManager &manager) {
+    addSimplifyPasses(manager, state.options.precision);
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -142,6 +152,8 @@ void addKernelsPasses(OpPassManager &manager,
   function.addPass(transforms::createCollapseProductsPass());
   function.addPass(transforms::createSinkReshapesPass());
   function.addPass(transforms::createPackWeightsPass(record.weightPanel));
+  if (record.wideOperands)
+    function.addPass(transforms::createWidenOperandsPass());
   function.addPass(transforms::createSinkTransposesPass());
   function.addPass(transforms::createSimplifyAlgebraPass());
   function.addPass(createCanonicalizerPass());

@@ -56,7 +56,7 @@ struct Stage {
 llvm::ArrayRef<Stage> stages();
 
 /// The passes of a stage, for those who run them on their own.
-void addSimplifyPasses(mlir::OpPassManager &manager);
+void addSimplifyPasses(mlir::OpPassManager &manager, llvm::StringRef precision);
 void addKernelsPasses(mlir::OpPassManager &manager,
                       const target::TargetRecord &record, bool prepareNow);
 void addSchedulePasses(mlir::OpPassManager &manager);

@@ -157,7 +157,7 @@ LowerConvolution::matchAndRewrite(graph::ConvolutionOp op,
   Writer w(rewriter, op);
   RankedTensorType type = op.getOperand().getType();
   RankedTensorType filter = op.getFilter().getType();
-  Type element = type.getElementType();
+  Type element = type.getElementType(), weight = filter.getElementType();
   Product product{w,
                   accumulate(element, op.getType().getElementType()),
                   op.getType(),
@@ -258,7 +258,7 @@ LowerConvolution::matchAndRewrite(graph::ConvolutionOp op,
     Type wide = product.accumulator;
     if (!padded)
       return std::pair(convertElement(b, args[0], element, wide),
-                       convertElement(b, args[1], element, wide));
+                       convertElement(b, args[1], weight, wide));
     // Zeros around the operand: read inside it and select.
     SmallVector<Value> loops = loopIndices(b, product.loops), at;
     Value inside;
@@ -276,7 +276,7 @@ LowerConvolution::matchAndRewrite(graph::ConvolutionOp op,
         arith::ConstantOp::create(b, identityOf(ReduceKind::sum, wide));
     return std::pair<Value, Value>(
         arith::SelectOp::create(b, inside, read, zero),
-        convertElement(b, args[0], element, wide));
+        convertElement(b, args[0], weight, wide));
   }));
   return success();
 }

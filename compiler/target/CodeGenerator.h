@@ -45,6 +45,7 @@ struct TargetRecord {
   // What the `kernels` stage asks.
   bool channelsLast = true; // convolutions and pooling on [N, spatial, C]
   unsigned weightPanel = 0; // columns per panel of packed weights, 0 = as given
+  bool wideOperands = false; // products read activations of 16 bits as f32
   bool hostFunctions = false; // its programs may call functions of the host
 
   // CPU: for code generation. Bits and counts.

@@ -47,6 +47,8 @@ int main(int argc, char **argv) {
                  "What is in a sequence or optional: NAME=COUNT, "
                  "NAME=[2,3][4,n] (shapes) or NAME=none")
       ->allow_extra_args(false);
+  app.add_option("--precision", options.precision,
+                 "What the model computes in: f32 (as it is), f16 or bf16");
   app.add_option("--save-objects", options.objectDirectory,
                  "Folder for every kernel's object and assembly");
   app.add_option("--jobs,-j", options.jobs, "Threads, 0 = one per core");

@@ -62,12 +62,41 @@ static std::optional<ClusterKind> kindOf(Operation *op) {
   return ClusterKind::gather;
 }
 
+/// A float of 16 bits or fewer made wider, which is cheaper to do again than to
+/// store. Products would do it many times.
+static bool isCopiedCast(Operation *op) {
+  auto cast = dyn_cast_or_null<CastOp>(op);
+  if (!cast)
+    return false;
+  auto from = dyn_cast<FloatType>(getElementTypeOrSelf(cast.getOperand()));
+  auto to = dyn_cast<FloatType>(getElementTypeOrSelf(cast.getType()));
+  return from && to && from.getWidth() <= 16 && to.getWidth() > 16 &&
+         llvm::all_of(op->getUsers(), [](Operation *user) {
+           std::optional<ClusterKind> kind = kindOf(user);
+           return kind && *kind != ClusterKind::heavy;
+         });
+}
+
+/// The value that is in memory where `value` is read.
+static Value beneathCast(Value value) {
+  Operation *op = value.getDefiningOp();
+  return isCopiedCast(op) ? op->getOperand(0) : value;
+}
+
+/// The only operator that reads the value, once.
+static Operation *onlyReader(Value value) {
+  if (!llvm::hasSingleElement(value.getUses()))
+    return nullptr;
+  Operation *user = *value.user_begin();
+  return isCopiedCast(user) ? onlyReader(user->getResult(0)) : user;
+}
+
 bool Clusters::isInlined(Value value, Operation *user) {
   Operation *op = value.getDefiningOp();
   std::optional<ClusterKind> kind = kindOf(user);
   if (!op || !kind)
     return false;
-  if (isa<BroadcastOp, IotaOp>(op))
+  if (isa<BroadcastOp, IotaOp>(op) || isCopiedCast(op))
     return true;
   if (auto constant = dyn_cast<graph::ConstantOp>(op))
     return *kind != ClusterKind::heavy &&
@@ -83,7 +112,7 @@ static void addBases(Value value, Operation *user, bool direct,
   }
   Operation *op = value.getDefiningOp();
   for (Value operand : op->getOperands())
-    addBases(operand, op, false, bases);
+    addBases(operand, op, direct && op->hasTrait<Elementwise>(), bases);
 }
 
 SmallVector<Base> basesOf(Operation *op) {
@@ -143,6 +172,8 @@ bool Clusters::usedOutside(Value value, unsigned cluster,
       continue;
     auto it = owner.find(user);
     if (it != owner.end() && it->second == cluster)
+      continue;
+    if (isCopiedCast(user) && !usedOutside(user->getResult(0), cluster, except))
       continue;
     return true;
   }
@@ -259,8 +290,7 @@ void Clusters::absorbProducers(unsigned into, Operation *op) {
                 (source.kind == ClusterKind::movement &&
                  target.kind != ClusterKind::heavy);
     if (!pure || source.ops.size() + target.ops.size() > maxOps ||
-        !llvm::hasSingleElement(base.value.getUses()) ||
-        *base.value.user_begin() != op || resultsOf(source).size() != 1)
+        onlyReader(base.value) != op || resultsOf(source).size() != 1)
       continue;
     // Nothing but `op` waits for the producer, so only the other direction
     // could close a cycle.
@@ -278,7 +308,7 @@ void Clusters::absorbProducers(unsigned into, Operation *op) {
 
 void Clusters::place(Operation *op) {
   std::optional<ClusterKind> kind = kindOf(op);
-  if (!kind || op->getNumResults() == 0)
+  if (!kind || op->getNumResults() == 0 || isCopiedCast(op))
     return;
   if (isa<BroadcastOp, IotaOp>(op)) {
     // Only where somebody needs the elements in memory.
@@ -308,7 +338,7 @@ void Clusters::place(Operation *op) {
     return;
   }
   if (*kind == ClusterKind::rows && !isa<CumulativeOp>(op)) {
-    int producer = clusterOf(op->getOperand(0));
+    int producer = clusterOf(beneathCast(op->getOperand(0)));
     if (producer >= 0) {
       Cluster &target = clusters[producer];
       bool keeps = isa<SoftmaxOp, NormalizeOp>(op);

@@ -16,11 +16,13 @@ void aicc::transforms::registerPasses() {
   mlir::registerPass(createRecognizeNormalizationPass);
   mlir::registerPass(createRecognizeActivationsPass);
   mlir::registerPass(createFoldQuantizationPass);
+  mlir::registerPass([] { return createConvertPrecisionPass("f16"); });
   mlir::registerPass(createChooseLayoutPass);
   mlir::registerPass(createSinkTransposesPass);
   mlir::registerPass(createExpandConvolutionsPass);
   mlir::registerPass(createCollapseProductsPass);
   mlir::registerPass(createSinkReshapesPass);
   mlir::registerPass([] { return createPackWeightsPass(); });
+  mlir::registerPass(createWidenOperandsPass);
   mlir::registerPass(createOutlineKernelsPass);
 }

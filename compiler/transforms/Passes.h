@@ -32,6 +32,10 @@ std::unique_ptr<mlir::Pass> createRecognizeActivationsPass();
 /// Products of dequantised operands as products of integers.
 std::unique_ptr<mlir::Pass> createFoldQuantizationPass();
 
+/// Products and stored values of f32 in `type`, f16 or bf16. What it converted
+/// and what not are remarks.
+std::unique_ptr<mlir::Pass> createConvertPrecisionPass(llvm::StringRef type);
+
 //===----------------------------------------------------------------------===//
 // Stage kernels: by the target's record
 //===----------------------------------------------------------------------===//
@@ -48,6 +52,8 @@ std::unique_ptr<mlir::Pass> createCollapseProductsPass();
 std::unique_ptr<mlir::Pass> createSinkReshapesPass();
 /// Constant weights of products and convolutions as panels of `panel` columns.
 std::unique_ptr<mlir::Pass> createPackWeightsPass(unsigned panel = 0);
+/// Left operands of products of 16-bit floats in f32, the same values.
+std::unique_ptr<mlir::Pass> createWidenOperandsPass();
 /// Groups operators into kernels and writes the program that launches them.
 std::unique_ptr<mlir::Pass> createOutlineKernelsPass();
 

@@ -224,7 +224,10 @@ template <typename Op> static LogicalResult verifyWindows(Op op) {
   if (spatial < 0)
     return op.emitOpError()
            << "operand has rank " << type.getRank() << ", expected at least 2";
-  if (type.getElementType() != op.getFilter().getType().getElementType())
+  Type filter = op.getFilter().getType().getElementType();
+  if (type.getElementType() != filter &&
+      !(std::is_same_v<Op, ConvolutionOp> && isa<FloatType>(type.getElementType()) &&
+        isa<FloatType>(filter)))
     return op.emitOpError() << "filter has element type "
                             << op.getFilter().getType().getElementType()
                             << ", expected " << type.getElementType();

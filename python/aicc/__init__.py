@@ -170,8 +170,8 @@ class Session:
         return [to_numpy(tensor) for tensor in results]
 
 
-def compile(model, *, targets="cpu", output=None, dims=None, values=None, sequences=None, directory=None, jobs=0,
-            cache=True):
+def compile(model, *, targets="cpu", output=None, dims=None, values=None, sequences=None, directory=None,
+            precision="f32", jobs=0, cache=True):
     """Compiles a model to a `Package`.
 
     model      a file's path, an ONNX model's bytes, or an `onnx.ModelProto`
@@ -181,6 +181,7 @@ def compile(model, *, targets="cpu", output=None, dims=None, values=None, sequen
     values     {input's name: array} makes inputs constants
     sequences  {input's name: what is in it}, of sequences and optionals: "3" elements, "[2,3][4,n]" (shapes), "none"
     directory  where a model that isn't a file has its external data
+    precision  what the model computes in: "f32" (as it is), "f16" or "bf16"
     jobs       threads, 0 = one per core
     cache      whether to use the user's cache of compiled kernels
     """
@@ -201,7 +202,8 @@ def compile(model, *, targets="cpu", output=None, dims=None, values=None, sequen
     def run(path):
         good, message, needed = _compiler.compile(
             name, data, os.fspath(directory or ""), path, [targets] if isinstance(targets, str) else list(targets),
-            list((dims or {}).items()), constants, list((sequences or {}).items()), jobs, cache)
+            list((dims or {}).items()), constants, list((sequences or {}).items()), precision,
+            jobs, cache)
         if not good:
             raise CompileError(message, needed)
         return Package(path)

@@ -43,7 +43,7 @@ compile(const std::string &input, std::optional<nb::bytes> model,
         const std::vector<std::pair<std::string, int64_t>> &dims,
         const std::vector<Value> &values,
         const std::vector<std::pair<std::string, std::string>> &sequences,
-        unsigned jobs, bool cache) {
+        const std::string &precision, unsigned jobs, bool cache) {
   std::vector<const char *> targetNames;
   for (const std::string &target : targets)
     targetNames.push_back(target.c_str());
@@ -69,6 +69,7 @@ compile(const std::string &input, std::optional<nb::bytes> model,
   options.no_cache = !cache;
   options.values = constants.data();
   options.value_count = constants.size();
+  options.precision = precision.c_str();
   options.sequences = described.data();
   options.sequence_count = described.size();
   if (model) {
@@ -99,6 +100,6 @@ NB_MODULE(_compiler, m) {
   m.def("compile", compile, nb::arg("input"), nb::arg("model").none(),
         nb::arg("directory"), nb::arg("output"), nb::arg("targets"),
         nb::arg("dims"), nb::arg("values"), nb::arg("sequences"),
-        nb::arg("jobs"), nb::arg("cache"));
+        nb::arg("precision"), nb::arg("jobs"), nb::arg("cache"));
   m.def("version", aicc_compiler_version);
 }

@@ -25,6 +25,7 @@ static TargetRecord base(llvm::StringRef chip) {
   record.family = "cpu";
   record.chip = chip.str();
   record.hostFunctions = true;
+  record.wideOperands = true;
   return record;
 }
 
