@@ -13,7 +13,9 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Builders.h"
 #include "Cache.h"
+#include "LevelZero.h"
 #include "Matrix.h"
 #include "OpenCl.h"
 
@@ -21,14 +23,11 @@
 #include "aicc/runtime.h"
 
 #include <algorithm>
-#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
-#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <vector>
 
 using namespace aicc::intel;
@@ -107,11 +106,17 @@ struct Devices {
   std::string error; // why there is none
 };
 
-// GPUs first. The library is AICC_OPENCL_LIBRARY, else the system's loader,
-// else Intel's runtime for CPUs where the linker finds it.
+// GPUs first, but for those that Level Zero serves. The library is
+// AICC_OPENCL_LIBRARY, else the system's loader, else Intel's runtime for CPUs
+// where the linker finds it.
 const Devices &devices() {
   static const Devices all = [] {
     Devices result;
+    const DriverChoice choice = chosenDriver();
+    if (choice == DriverChoice::levelZero || choice == DriverChoice::invalid) {
+      result.error = choiceMessage();
+      return result;
+    }
     const char *chosen = std::getenv("AICC_OPENCL_LIBRARY");
     std::vector<const char *> paths = {"libOpenCL.so.1", "libintelocl.so"};
     if (chosen && *chosen)
@@ -125,6 +130,10 @@ const Devices &devices() {
       if (!result.list.empty())
         break;
     }
+    auto gpu = [](const Found &f) { return f.type & CL_DEVICE_TYPE_GPU; };
+    if (std::any_of(result.list.begin(), result.list.end(), gpu) &&
+        levelZeroServesGpus())
+      std::erase_if(result.list, gpu);
     if (result.error.empty() && result.list.empty())
       result.error = "no OpenCL device of Intel that takes SPIR-V";
     std::vector<Found> found;
@@ -137,46 +146,6 @@ const Devices &devices() {
   }();
   return all;
 }
-
-// Threads that compile modules, started when there is something to do.
-class Builders {
-public:
-  ~Builders() {
-    {
-      std::lock_guard lock(mutex);
-      stopping = true;
-    }
-    changed.notify_all();
-    for (std::thread &thread : threads)
-      thread.join();
-  }
-  void add(aicc_driver_module *module) {
-    std::lock_guard lock(mutex);
-    queue.push_back(module);
-    const unsigned most =
-        std::clamp(std::thread::hardware_concurrency(), 1u, 8u);
-    if (threads.size() < std::min<size_t>(most, queue.size()))
-      threads.emplace_back([this] { work(); });
-    changed.notify_one();
-  }
-  // True if nobody had begun it.
-  bool remove(aicc_driver_module *module) {
-    std::lock_guard lock(mutex);
-    auto found = std::find(queue.begin(), queue.end(), module);
-    if (found == queue.end())
-      return false;
-    queue.erase(found);
-    return true;
-  }
-
-private:
-  void work();
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::deque<aicc_driver_module *> queue;
-  std::vector<std::thread> threads;
-  bool stopping = false;
-};
 
 } // namespace
 
@@ -221,7 +190,7 @@ struct aicc_driver_kernel {
   cl_kernel handle = nullptr;
 };
 
-struct aicc_driver_module {
+struct aicc_driver_module final : Buildable {
   aicc_driver_device *device;
   std::string name;
   std::string spirv; // until it is built
@@ -233,7 +202,7 @@ struct aicc_driver_module {
   std::string error;
   std::map<std::string, std::unique_ptr<aicc_driver_kernel>> kernels;
 
-  void build();
+  void build() override;
   int wait();
 
 private:
@@ -323,20 +292,6 @@ int aicc_driver_module::wait() {
   std::unique_lock lock(mutex);
   built.wait(lock, [&] { return done; });
   return status ? fail(aicc_status(status), error) : int(AICC_OK);
-}
-
-void Builders::work() {
-  std::unique_lock lock(mutex);
-  while (true) {
-    changed.wait(lock, [&] { return stopping || !queue.empty(); });
-    if (stopping)
-      return;
-    aicc_driver_module *module = queue.front();
-    queue.pop_front();
-    lock.unlock();
-    module->build();
-    lock.lock();
-  }
 }
 
 namespace {
