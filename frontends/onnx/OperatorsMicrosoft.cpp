@@ -407,6 +407,27 @@ static void embedLayerNormalization(Node &n) {
   embed(n, e);
 }
 
+/// Distances between all rows of two matrices, as nearest neighbours and
+/// Gaussian processes are exported. Squares of differences, not what is left of
+/// squares of the rows.
+static void cdist(Node &n) {
+  Value x = n.operand(0), y = n.operand(1);
+  std::string metric = n.string("metric", "sqeuclidean");
+  if (!n.requireFloat(x) || !y ||
+      !n.require(rankOf(x) == 2 && rankOf(y) == 2,
+                 "the operands have " + Twine(rankOf(x)) + " and " +
+                     Twine(rankOf(y)) + " dimensions, expected 2") ||
+      !n.require(metric == "euclidean" || metric == "sqeuclidean",
+                 "metric is \"" + metric +
+                     "\", expected euclidean or sqeuclidean") ||
+      !n.requireEqual(dimsOf(x)[1], dimsOf(y)[1], "the length of the rows"))
+    return;
+  Value each = n.reshape(x, Dims{dimsOf(x)[0], n.number(1), dimsOf(x)[1]});
+  Value gap = n.subtract(each, y);
+  Value sum = n.reduce(n.multiply(gap, gap), gr::ReduceKind::sum, {2}, false);
+  n.set(0, metric == "euclidean" ? n.unary<gr::SqrtOp>(sum) : sum);
+}
+
 llvm::ArrayRef<Operator> aicc::onnx::microsoftOperators() {
   static constexpr const char *ms = "com.microsoft";
   static constexpr Operator table[] = {
@@ -429,6 +450,7 @@ llvm::ArrayRef<Operator> aicc::onnx::microsoftOperators() {
       {ms, "GroupNorm", 1, groupNorm<false>},
       {ms, "SkipGroupNorm", 1, groupNorm<true>},
       {ms, "EmbedLayerNormalization", 1, embedLayerNormalization},
+      {ms, "CDist", 1, cdist},
   };
   return table;
 }

@@ -592,9 +592,18 @@ def experts():
                            normalize_routing_weights=1, **more)
 
 
+def distances():
+    for metric in ("euclidean", "sqeuclidean"):
+        for type in (numpy.float32, numpy.float64):
+            yield Case(f"CDist_{metric}_{type.__name__}", "CDist", [("x", f32(7, 5, type=type)), ("y", f32(33, 5, type=type))],
+                       metric=metric)
+        yield Case(f"CDist_{metric}_symbolic", "CDist", [("x", f32(4, 3)), ("y", f32(9, 3))], constant=["y"],
+                   symbols={("x", 0): "n"}, metric=metric)
+
+
 def cases():
     for family in (fused, activations, normalisations, embeddings, attention, rotary, grouped_attention, quantised, blocks,
-                   experts):
+                   experts, distances):
         yield from family()
 
 
