@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "frontends/onnx/Learning.h"
+#include "frontends/onnx/Strings.h"
 
 #include "llvm/ADT/APFloat.h"
 #include "llvm/ADT/StringExtras.h"
@@ -175,8 +176,14 @@ Value aicc::onnx::labelsAt(Node &n, Value indices, StringRef integers,
   if (!indices)
     return {};
   if (!n.hasAttribute(integers)) {
-    n.unsupported("labels that are strings");
-    return {};
+    auto *list = n.attribute(strings, 8);
+    if (!list || n.failed())
+      return {};
+    std::vector<StringRef> texts(list->strings().begin(),
+                                 list->strings().end());
+    return pickStrings(
+        n, {stringConstant(n.b, n.loc, texts, {int64_t(texts.size())})},
+        indices);
   }
   Value table = n.constant(n.integers(integers), n.b.getI64Type());
   RankedTensorType type = n.type(dimsOf(indices), n.b.getI64Type());
@@ -459,11 +466,22 @@ static void oneHotEncoder(Node &n) {
   Ints categories = n.integers("cats_int64s");
   if (!x)
     return;
-  if (n.hasAttribute("cats_strings"))
-    return n.unsupported("categories that are strings");
-  if (!n.require(!categories.empty(), "it has no categories"))
-    return;
   Type index = n.b.getI64Type();
+  if (auto *list = n.attribute("cats_strings", 8)) {
+    if (!n.require(isString(elementOf(x)) && categories.empty(),
+                   "cats_strings do not fit the input's element type " +
+                       n.print(elementOf(x)) + " or other categories"))
+      return;
+    llvm::json::Array keys;
+    for (const std::string &text : list->strings()) {
+      categories.push_back(int64_t(categories.size()));
+      keys.push_back(optionText(text));
+    }
+    x = callHost(n, "string_lookup", {x}, {n.type(dimsOf(x), index)},
+                 llvm::json::Object{{"keys", std::move(keys)}})[0];
+  }
+  if (!x || !n.require(!categories.empty(), "it has no categories"))
+    return;
   Dims dims = dimsOf(x);
   dims.push_back(n.number(1));
   Value hit =

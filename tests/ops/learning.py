@@ -168,6 +168,23 @@ def cases():
     yield "matrix", "ArrayFeatureExtractor", [x, numpy.array([3, 0, 3])], 1, 1, {}
     yield "floats", "FeatureVectorizer", [x, f32(17, 3)], 1, 1, dict(inputdimensions=[5, 3])
     yield "integers", "OneHotEncoder", [RNG.integers(0, 5, (7, 2))], 1, 1, dict(cats_int64s=[3, 1, 0, 7])
+    words = numpy.array([["red", "blue"], ["", "gr\u00fcn"], ["blue", "violet"]], object)
+    yield "strings", "OneHotEncoder", [words], 1, 1, dict(cats_strings=["gr\u00fcn", "red", "blue"])
+    for post in ("NONE", "LOGISTIC"):
+        three = dict(forest(4, 3, 5, [0, 1, 2], "class"), classlabels_strings=["a", "", "\u00df"], post_transform=post)
+        yield f"strings three {post}", "TreeEnsembleClassifier", [x], 2, 3, three
+        for vote in (0, 1):
+            yield f"strings vote {vote} {post}", "TreeEnsembleClassifier", [x], 2, 3, dict(
+                forest(4, 3, 5, [vote], "class"), classlabels_strings=["no", "yes"], post_transform=post)
+        for scores, labels in ((3, ["x", "y", "z"]), (2, ["x", "y"]), (1, ["x", "y"])):
+            yield f"strings {scores} {post}", "LinearClassifier", [x], 2, 1, dict(
+                coefficients=f32(5 * scores).tolist(), intercepts=f32(scores).tolist(), classlabels_strings=labels,
+                post_transform=post)
+    for classes in (2, 4):
+        yield f"strings {classes}", "SVMClassifier", [x], 2, 1, dict(
+            kernel_type="RBF", kernel_params=[0.2, 0.3, 2.0], coefficients=f32(3 * classes * (classes - 1)).tolist(),
+            vectors_per_class=[3] * classes, support_vectors=f32(15 * classes).tolist(),
+            rho=f32(classes * (classes - 1) // 2).tolist(), classlabels_strings=[f"class {i}" for i in range(classes)])
     yield "vector", "OneHotEncoder", [RNG.integers(0, 5, (7,))], 1, 1, dict(cats_int64s=[3, 1, 0, 7])
 
 
