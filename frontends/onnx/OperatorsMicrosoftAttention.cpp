@@ -292,7 +292,14 @@ static void attention(Node &n) {
 // MultiHeadAttention
 //===----------------------------------------------------------------------===//
 
-static void multiHeadAttention(Node &n) {
+namespace {
+/// Where MultiHeadAttention and its decoder's form have their inputs.
+struct HeadInputs {
+  unsigned bias, mask, more, pastKey, pastValue, pastLength, beams;
+};
+} // namespace
+
+static void attendHeads(Node &n, const HeadInputs &at) {
   int64_t heads = n.requiredInteger("num_heads");
   Value q = n.operand(0), k = n.optionalOperand(1), v = n.optionalOperand(2);
   if (!q || !n.require(heads > 0, "num_heads is " + Twine(heads) +
@@ -322,8 +329,8 @@ static void multiHeadAttention(Node &n) {
   }
   // Keys with four dimensions are projected already: only q has a bias.
   bool ready = rankOf(k) == 4;
-  if (n.has(3)) {
-    Value bias = n.operand(3);
+  if (n.has(at.bias)) {
+    Value bias = n.operand(at.bias);
     if (!bias || !n.require(rankOf(bias) == 1 && rankOf(q) == 3,
                             "the bias does not fit the query"))
       return;
@@ -338,32 +345,60 @@ static void multiHeadAttention(Node &n) {
   }
   Scores a{splitHeads(n, q, heads), splitHeads(n, k, heads),
            splitHeads(n, v, heads)};
-  if (n.has(8) || n.has(9))
-    return n.unsupported("past_sequence_length or cache_indirection");
+  if (n.has(at.beams))
+    return n.unsupported("cache_indirection");
   AffineExpr past = n.number(0);
-  if (n.has(6) || n.has(7)) {
-    Value pastKey = n.operand(6), pastValue = n.operand(7);
-    if (!pastKey || !pastValue ||
+  Value presentKey, presentValue;
+  if (n.has(at.pastKey) || n.has(at.pastValue)) {
+    Value pastKey = n.operand(at.pastKey), pastValue = n.operand(at.pastValue);
+    if (!pastKey || !pastValue || !a.k || !a.v ||
         !n.require(rankOf(pastKey) == 4 && rankOf(pastValue) == 4,
                    "past_key and past_value do not have 4 dimensions"))
       return;
     past = dimsOf(pastKey)[2];
+    if (n.has(at.pastLength)) {
+      // A buffer with room for more: the past fills a part of it, and the
+      // present goes behind that.
+      auto length = n.expressionsOf(at.pastLength, "past_sequence_length");
+      if (!length || !n.require(length->size() == 1,
+                                "past_sequence_length is not one number"))
+        return;
+      AffineExpr room = past, zero = n.number(0);
+      past = length->front();
+      n.importer.assumeAtMost(gr::simplify(past + dimsOf(a.k)[2]), room);
+      Dims behind = {zero, zero, past, zero};
+      presentKey = n.update(pastKey, a.k, behind);
+      presentValue = n.update(pastValue, a.v, behind);
+      pastKey = n.sliceAxis(pastKey, 2, zero, past);
+      pastValue = n.sliceAxis(pastValue, 2, zero, past);
+    }
     a.k = n.concatenate({pastKey, a.k}, 2);
     a.v = n.concatenate({pastValue, a.v}, 2);
   }
   if (!a.q || !a.k || !a.v)
     return;
-  n.set(1, a.k);
-  n.set(2, a.v);
+  n.set(1, presentKey ? presentKey : a.k);
+  n.set(2, presentValue ? presentValue : a.v);
   a.scale = scaleOf(n, a.q);
-  a.mask = additiveMask(n, n.optionalOperand(4), a.q, past, dimsOf(a.k)[2]);
-  if (n.has(5)) {
-    Value bias = widen(n, n.operand(5));
+  a.mask = additiveMask(n, n.optionalOperand(at.mask), a.q, past,
+                        dimsOf(a.k)[2]);
+  if (n.has(at.more)) {
+    Value bias = widen(n, n.operand(at.more));
     a.mask = a.mask ? n.add(a.mask, bias) : bias;
   }
   if (n.wants(3))
     a.output = 3;
   n.set(0, attend(n, a));
+}
+
+static void multiHeadAttention(Node &n) {
+  attendHeads(n, {3, 4, 5, 6, 7, 8, 9});
+}
+
+static void decoderMaskedAttention(Node &n) {
+  if (n.has(5) && !n.integer("past_present_share_buffer", 0))
+    return n.unsupported("a past without past_present_share_buffer");
+  attendHeads(n, {10, 3, 4, 5, 6, 7, 9});
 }
 
 //===----------------------------------------------------------------------===//
@@ -681,6 +716,8 @@ llvm::ArrayRef<Operator> aicc::onnx::microsoftAttentionOperators() {
   static constexpr Operator table[] = {
       {"com.microsoft", "Attention", 1, attention},
       {"com.microsoft", "MultiHeadAttention", 1, multiHeadAttention},
+      {"com.microsoft", "DecoderMaskedMultiHeadAttention", 1,
+       decoderMaskedAttention},
       {"com.microsoft", "GroupQueryAttention", 1, groupQueryAttention},
       {"com.microsoft", "RotaryEmbedding", 1, rotaryEmbedding},
   };

@@ -320,6 +320,23 @@ def attention():
     yield Case("mha_past_mask", "MultiHeadAttention",
                [*same, ("bias", f32(3 * h)), ("mask", integers(0, 2, b, 8) | numpy.int32([1] + [0] * 7)), ("more", None),
                 *pasts], 3, num_heads=n)
+    # A buffer that past and present share.
+    room = [("pk", f32(b, n, 9, 4)), ("pv", f32(b, n, 9, 4))]
+    for rows in (1, s):
+        fresh = [(x, f32(b, rows, h)) for x in "qkv"]
+        names = {**{(x, 1): "s" for x in "qkv"}, **{(x, 2): "room" for x in ("pk", "pv")}}
+        for constant in ([], ["length"]):
+            yield Case(f"mha_shared_{rows}_{len(constant)}", "MultiHeadAttention",
+                       [*fresh, ("bias", f32(3 * h)), ("mask", None), ("more", None), *room, ("length", numpy.int32([3]))], 3,
+                       num_heads=n, unidirectional=1, constant=constant, symbols=names if rows == 1 else {})
+    one = [(x, f32(b, 1, h)) for x in "qkv"]
+    for length in (0, 3, 8):
+        mask = integers(0, 2, b, length + 1) | numpy.int32([1] + [0] * length)
+        yield Case(f"decoder_attention_{length}", "DecoderMaskedMultiHeadAttention",
+                   [*one, ("mask", mask), ("more", None), *room, ("length", numpy.int32([length])), ("width", None),
+                    ("beams", None), ("bias", f32(3 * h))], 3, num_heads=n, past_present_share_buffer=1)
+    yield Case("decoder_attention_cross", "DecoderMaskedMultiHeadAttention",
+               [one[0], ("k", f32(b, n, 6, 4)), ("v", f32(b, n, 6, 4))], num_heads=n)
     yield Case("mha_present", "MultiHeadAttention", same, 3, num_heads=n)
     yield Case("mha_ready_keys", "MultiHeadAttention", [q, ("k", f32(b, n, 6, 4)), ("v", f32(b, n, 6, 4)),
                                                         ("bias", f32(3 * h))], num_heads=n)
