@@ -419,7 +419,7 @@ static void expand(Node &n) {
   for (const Node::Element &element : *elements)
     dims.push_back(element.expr);
   if (n.broadcastDims(dimsOf(x), dims))
-    n.set(0, n.broadcastTo(x, dims));
+    n.set(0, n.broadcastTo(n.stretchAtRun(x, dims), dims));
 }
 
 static void tile(Node &n) {

@@ -107,6 +107,8 @@ def shapes():
          [[np.int64(v) for v in t] for t in ((0, 5, 1), (10, 2, -3), (3, 3, 1), (5, 0, 2), (-4, 7, 4))])
     case("range_float", [node("Range", ["a", "b", "d"], ["y"])], [tensor(k, F, []) for k in "abd"], ["y"],
          [[np.float32(v) for v in t] for t in ((0, 2, 0.5), (1, -1, -0.25), (0, 0, 1))])
+    case("expand_found", [node("Unique", ["x"], ["u"]), node("Expand", ["u", "s"], ["y"])], [tensor("x", F, ["n"])], ["y"],
+         [[np.float32([1, 1])], [np.float32([3, 1, 2, 4, 1])]], [constant("s", ints(2, 4))])
     for name, a, b, d in (("outside", 4, 9, 1), ("backwards", 4, -1, -1), ("from_the_end", -3, -1, 1), ("all", 0, 2 ** 62, 2)):
         case(f"slice_of_found_{name}", [node("NonZero", ["x"], ["p"]), node("Slice", ["p", "a", "b", "axes", "d"], ["y"])],
              [tensor("x", F, ["n"])], ["y"], [[(reals(n, seed=n) > 0).astype(np.float32)] for n in (3, 9, 20, 0)],
