@@ -4,10 +4,11 @@
 # nothing else of the project, defines
 #     extern "C" const aicc_driver *aicc_driver_NAME(void);
 # (or one such function for each of TABLES, which serve these FAMILIES)
-# and becomes part of the runtime library.
+# and becomes part of the runtime library. PART is what several drivers share, with
+# no table of its own; those drivers say USES_PARTS.
 function(aicc_add_driver name)
-  cmake_parse_arguments(ARG "" "" "TABLES;FAMILIES;LINK" ${ARGN})
-  if(NOT ARG_TABLES)
+  cmake_parse_arguments(ARG "PART;USES_PARTS" "" "TABLES;FAMILIES;LINK" ${ARGN})
+  if(NOT ARG_TABLES AND NOT ARG_PART)
     set(ARG_TABLES ${name})
     set(ARG_FAMILIES ${name})
   endif()
@@ -15,6 +16,9 @@ function(aicc_add_driver name)
   add_library(${library} OBJECT ${ARG_UNPARSED_ARGUMENTS})
   add_library(aicc::backends::${name}::driver ALIAS ${library})
   target_include_directories(${library} PRIVATE ${PROJECT_SOURCE_DIR}/runtime/include)
+  if(ARG_PART OR ARG_USES_PARTS)
+    target_include_directories(${library} PRIVATE ${PROJECT_SOURCE_DIR})
+  endif()
   target_link_libraries(${library} PRIVATE ${ARG_LINK})
   target_compile_options(${library} PRIVATE
     $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti>)

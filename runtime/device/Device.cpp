@@ -246,8 +246,17 @@ std::string aicc::device::notes() {
   Registry &r = registry();
   std::lock_guard lock(r.mutex);
   std::string text = r.notes;
+  // A family of several drivers is there if one of them has a device.
+  auto there = [&](std::string_view family) {
+    return std::any_of(r.entries.begin(), r.entries.end(),
+                       [&](const std::unique_ptr<Entry> &entry) {
+                         return family == entry->table->family &&
+                                !entry->devices.empty();
+                       });
+  };
   for (const std::unique_ptr<Entry> &entry : r.entries)
-    if (!entry->note.empty())
+    if (!entry->note.empty() &&
+        (!entry->devices.empty() || !there(entry->table->family)))
       text += entry->note + "\n";
   return text;
 }

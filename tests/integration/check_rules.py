@@ -58,17 +58,20 @@ def allowed(path, include):
             return "the public C interfaces, <aicc/...>"
     elif part[0] == "backends" and len(part) > 3:
         own = f"backends/{part[1]}/"
+        # Not a backend: two vendors' APIs are one, and what drives it must not be written twice.
+        shared = "backends/common/driver/"
         if include.startswith("backends/") and not include.startswith(own):
-            return f"{own} only, no other backend"
+            if part[2] != "driver" or not include.startswith(shared):
+                return f"{own} only, no other backend; drivers also {shared}"
         if part[2] == "codegen":
             if include.startswith("compiler/") and include.split("/")[1] not in ("target", "gpu", "npu", "lowering"):
                 return "compiler/{target,gpu,npu,lowering}"
             if include.startswith(("frontends/", "runtime/")):
                 return "compiler/{target,gpu,npu,lowering} and dialects/"
-        if part[2] == "driver":
+        if part[2] in ("driver", "vendor"):
             if mlir:
                 return "runtime/include only, never LLVM"
-            if repository and not include.startswith((own, "runtime/include/")):
+            if repository and not include.startswith((own, shared, "runtime/include/")):
                 return "runtime/include and its own files"
     return None
 
@@ -131,6 +134,11 @@ PLANTED = {
     "backends/cuda/codegen/A.cpp": (HEADER + '#include "backends/rocm/codegen/B.h"\n', "no other backend"),
     "backends/cuda/codegen/B.cpp": (HEADER + '#include "compiler/driver/Pipeline.h"\n', "compiler/{target"),
     "backends/cuda/driver/A.cpp": (HEADER + '#include "runtime/core/Status.h"\n', "runtime/include and"),
+    "backends/cuda/driver/C.cpp": (HEADER + '#include "backends/rocm/driver/B.h"\n', "no other backend"),
+    "backends/cuda/codegen/C.cpp": (HEADER + '#include "backends/common/driver/Vendor.h"\n', "no other backend"),
+    "backends/common/driver/A.cpp": (HEADER + '#include "backends/cuda/driver/B.h"\n', "no other backend"),
+    "backends/common/driver/B.cpp": (HEADER + '#include "runtime/core/Status.h"\n', "runtime/include and"),
+    "backends/virtual/vendor/A.cpp": (HEADER + '#include "runtime/device/Device.h"\n', "runtime/include and"),
     "backends/cuda/driver/B.cpp": (HEADER + "#include <cuda.h>\n", "no vendor's header"),
     "frontends/onnx/A.cpp": (HEADER + '#include "compiler/driver/Pipeline.h"\n', "dialects/ and frontends/"),
     "python/src/A.cpp": (HEADER + '#include "compiler/driver/Compiler.h"\n', "public C interfaces"),

@@ -18,6 +18,13 @@
  * Everything a service is told is checked and reported, never trusted: a kernel
  * with a mistake is what a virtual device is for.
  *
+ * A stand-in (backends/virtual/vendor) is a library with the entry points of a
+ * vendor's one, over a virtual device. It exports one object more,
+ *
+ *     const aicc_virtual_vendor aicc_virtual_vendor_library;
+ *
+ * by which a driver tells it from the vendor's.
+ *
  *===----------------------------------------------------------------------===*/
 
 #ifndef AICC_VIRTUAL_H
@@ -134,6 +141,20 @@ typedef struct aicc_virtual_kernel {
   const char *const *sites;
   const aicc_virtual_constant *constants;
 } aicc_virtual_kernel;
+
+typedef struct aicc_virtual_vendor {
+  uint32_t version; /* AICC_VIRTUAL_VERSION */
+  uint32_t reserved;
+  const char *format;  /* the objects that it loads */
+  const char *feature; /* of the host, which their code needs */
+  /* What the last kernel that failed did wrong, "" if none did. Valid until the
+   * calling thread asks again. */
+  const char *(*mistake)(void);
+  /* The nth call of an entry point from now on, 1 being the next one, fails
+   * with the vendor's `code`; 0 for nth takes that back. 0 if there is no such
+   * entry point. */
+  int (*inject)(const char *entry, uint32_t nth, int code);
+} aicc_virtual_vendor;
 
 #ifdef __cplusplus
 } /* extern "C" */
