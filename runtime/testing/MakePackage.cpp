@@ -5,9 +5,10 @@
 //
 // aicc_make_test_package KERNELS.so OUT.aicc [FAMILY [MODEL [HEADER]]]
 //
-// MODEL is `affine`, `compress`, or `everything`, which has each operation of a
-// program but isn't meant to run. HEADER gets the header alone, as a seed of
-// the fuzzer. KERNELS.so may be absent where nothing runs.
+// A FAMILY that ends with ":virtual" gets objects of that format. MODEL is
+// `affine`, `compress`, or `everything`, which has each operation of a program
+// but isn't meant to run. HEADER gets the header alone, as a seed of the
+// fuzzer. KERNELS.so may be absent where nothing runs.
 //
 //===----------------------------------------------------------------------===//
 
@@ -57,11 +58,13 @@ int main(int argc, char **argv) {
   if (argc < 3 || argc > 6)
     return 2;
   const std::string family = argc > 3 ? argv[3] : "cpu",
-                    model = argc > 4 ? argv[4] : "affine";
+                    model = argc > 4 ? argv[4] : "affine",
+                    format =
+                        family.ends_with(":virtual") ? "elf-virtual" : "elf-so";
   const std::vector<uint8_t> kernels = readFile(argv[1]);
   const PackageBuilder builder =
-      model == "affine"     ? affineModel(family, "elf-so", kernels)
-      : model == "compress" ? compressModel(family, "elf-so", kernels)
+      model == "affine"     ? affineModel(family, format, kernels)
+      : model == "compress" ? compressModel(family, format, kernels)
                             : everything(family, kernels);
   const std::vector<uint8_t> file = builder.finish();
   pkg::Preamble preamble;

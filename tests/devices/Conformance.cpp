@@ -268,6 +268,29 @@ TEST_F(Conformance, ThreadsWithTheirOwnStreams) {
   EXPECT_EQ(wrong, 0);
 }
 
+TEST_F(Conformance, MemoryOfAPool) {
+  ASSERT_EQ(driver->alloc_async == nullptr, driver->free_async == nullptr);
+  if (!driver->alloc_async)
+    GTEST_SKIP() << "the driver has no pools";
+  for (unsigned round = 0; round < 20; ++round) {
+    const size_t size = 100 + 5000 * round;
+    void *a = nullptr, *b = nullptr;
+    ASSERT_DONE(driver->alloc_async(stream, size, &a));
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(a) % device->properties->alignment,
+              0u);
+    EXPECT_DONE(driver->fill(stream, a, size, round, 1));
+    ASSERT_DONE(driver->alloc_async(stream, size, &b));
+    EXPECT_DONE(driver->copy(stream, b, a, size));
+    EXPECT_DONE(driver->free_async(stream, a));
+    EXPECT_EQ(read(b, size), std::vector<uint8_t>(size, uint8_t(round)));
+    EXPECT_DONE(driver->free_async(stream, b));
+  }
+  void *empty = nullptr;
+  EXPECT_DONE(driver->alloc_async(stream, 0, &empty));
+  EXPECT_DONE(driver->free_async(stream, empty));
+  EXPECT_DONE(driver->stream_synchronize(stream));
+}
+
 TEST_F(Conformance, UnknownFormat) {
   const aicc_module_options options{sizeof options, "wax-cylinder", "test"};
   aicc_driver_module *module = nullptr;
