@@ -445,6 +445,12 @@ private:
     const target::KernelCode &code = codes[kernel];
     entry->op = package::Operation::launch;
     entry->kernel = kernel;
+    // The nodes of this place, where the kernel has others as well.
+    if (auto fused = dyn_cast<FusedLoc>(launch.getLoc()))
+      if (auto nodes = dyn_cast_or_null<ArrayAttr>(fused.getMetadata());
+          nodes && nodes.size() != kernelOps[kernel].getSources().size())
+        for (auto node : nodes.getAsRange<StringAttr>())
+          entry->sources.push_back(node.getValue().str());
     for (Value operand : launch.getOperands())
       entry->buffers.push_back(bufferOf[operand]);
     for (Value result : launch.getResults())

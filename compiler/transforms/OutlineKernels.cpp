@@ -292,8 +292,11 @@ struct OutlineKernelsPass
       operands.push_back(mapping.lookup(input));
       prepare &= isPrepared(operands.back());
     }
+    // Equal kernels are one, and know the nodes of all their places: those of
+    // this one stand here.
+    SmallVector<Attribute> nodes(sources.begin(), sources.end());
     auto op = exec::LaunchOp::create(
-        builder, locs.size() == 1 ? locs[0] : builder.getFusedLoc(locs), types,
+        builder, builder.getFusedLoc(locs, builder.getArrayAttr(nodes)), types,
         SymbolRefAttr::get(kernel.getSymNameAttr()), operands,
         prepare ? builder.getUnitAttr() : UnitAttr());
     mapping.map(results, op.getResults());

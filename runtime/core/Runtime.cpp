@@ -470,3 +470,11 @@ aicc_status aicc_session_profile(
   session->session->setProfiler({callback, context});
   return AICC_OK;
 }
+
+aicc_status aicc_session_observe(aicc_session *session,
+                                 void (*callback)(const aicc_value *value,
+                                                  void *context),
+                                 void *context) {
+  session->session->setObserver({callback, context});
+  return AICC_OK;
+}

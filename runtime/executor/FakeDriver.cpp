@@ -23,6 +23,7 @@
 #include <sys/mman.h>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 using aicc::testing::FakeDevice;
@@ -31,6 +32,27 @@ std::atomic<int64_t> FakeDevice::failAfter{-1};
 std::atomic<int64_t> FakeDevice::liveBytes{0};
 std::atomic<int64_t> FakeDevice::liveHandles{0};
 std::atomic<int64_t> FakeDevice::launches{0};
+std::atomic<int64_t> FakeDevice::delay{0};
+std::atomic<int64_t> FakeDevice::mostAtOnce{0};
+std::atomic<int64_t> FakeDevice::recordings{0};
+std::atomic<int64_t> FakeDevice::replays{0};
+std::atomic<bool> FakeDevice::refuseRecording{false};
+
+static std::atomic<int64_t> atOnce{0};
+
+// Counts the work that is done at the same time, and takes its time.
+struct Busy {
+  Busy() {
+    const int64_t now = ++atOnce;
+    int64_t most = FakeDevice::mostAtOnce;
+    while (most < now &&
+           !FakeDevice::mostAtOnce.compare_exchange_weak(most, now)) {
+    }
+    if (const int64_t delay = FakeDevice::delay)
+      std::this_thread::sleep_for(std::chrono::microseconds(delay));
+  }
+  ~Busy() { --atOnce; }
+};
 
 struct aicc_driver_device {
   aicc_device_properties properties{};
@@ -47,8 +69,13 @@ struct aicc_driver_device {
   }
 };
 
+struct aicc_driver_graph {
+  std::vector<std::function<void()>> work;
+};
+
 struct aicc_driver_stream {
-  aicc_driver_device *device;
+  aicc_driver_device *device = nullptr;
+  aicc_driver_graph *recording = nullptr;
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<std::function<void()>> queue;
@@ -56,6 +83,10 @@ struct aicc_driver_stream {
   std::thread thread;
 
   void push(std::function<void()> work) {
+    if (recording) {
+      recording->work.push_back(std::move(work));
+      return;
+    }
     std::lock_guard lock(mutex);
     queue.push_back(std::move(work));
     changed.notify_all();
@@ -140,7 +171,7 @@ int deviceOpen(uint32_t, aicc_driver_device **out) {
   p.format_count = 1;
   p.features = features;
   p.feature_count = 1;
-  p.compute_units = 1;
+  p.compute_units = 4;
   p.max_workgroup = 1;
   p.alignment = 64;
   *out = &fakeDevice;
@@ -174,7 +205,8 @@ void release(aicc_driver_device *device, void *memory, uint32_t) {
 int streamCreate(aicc_driver_device *device, const aicc_stream_options *,
                  aicc_driver_stream **out) {
   MAY_FAIL;
-  auto *stream = new aicc_driver_stream{device, {}, {}, {}, false, false, {}};
+  auto *stream = new aicc_driver_stream;
+  stream->device = device;
   stream->thread = std::thread([stream] { stream->run(); });
   ++FakeDevice::liveHandles;
   *out = stream;
@@ -190,11 +222,16 @@ void streamDestroy(aicc_driver_stream *stream) {
     stream->changed.notify_all();
   }
   stream->thread.join();
+  if (stream->recording)
+    --FakeDevice::liveHandles;
+  delete stream->recording;
   delete stream;
   --FakeDevice::liveHandles;
 }
 
 int streamSynchronize(aicc_driver_stream *stream) {
+  if (stream->recording)
+    return fail(AICC_DEVICE_ERROR, "waits for a stream that records");
   stream->wait();
   MAY_FAIL;
   return AICC_OK;
@@ -276,6 +313,8 @@ int moduleKernel(aicc_driver_module *module, const char *entry,
 
 int launch(aicc_driver_stream *stream, const aicc_launch *launch) {
   MAY_FAIL;
+  if (stream->recording && FakeDevice::refuseRecording)
+    return fail(AICC_UNSUPPORTED, "launches can't be recorded");
   const auto *words = static_cast<const uint64_t *>(launch->args);
   for (uint32_t i = 0; i < launch->buffers; ++i)
     if (!stream->device->owns(reinterpret_cast<const void *>(words[i])))
@@ -286,6 +325,7 @@ int launch(aicc_driver_stream *stream, const aicc_launch *launch) {
   const uint64_t record = copy.timing ? begin(copy.timing) : 0;
   stream->push([args = std::move(args), copy, record] {
     const uint64_t from = now();
+    const Busy busy;
     std::vector<uint8_t> scratch(copy.scratch_bytes + 64);
     uint8_t *aligned = scratch.data();
     aligned += 64 - reinterpret_cast<uintptr_t>(aligned) % 64;
@@ -363,7 +403,10 @@ const aicc_driver *FakeDevice::table() {
     t.copy = [](aicc_driver_stream *stream, void *destination,
                 const void *source, uint64_t bytes) -> int {
       MAY_FAIL;
-      stream->push([=] { std::memcpy(destination, source, bytes); });
+      stream->push([=] {
+        const Busy busy;
+        std::memcpy(destination, source, bytes);
+      });
       return AICC_OK;
     };
     t.fill = [](aicc_driver_stream *stream, void *destination, uint64_t bytes,
@@ -374,6 +417,39 @@ const aicc_driver *FakeDevice::table() {
           std::memcpy(static_cast<char *>(destination) + i, &value, width);
       });
       return AICC_OK;
+    };
+    t.graph_begin = [](aicc_driver_stream *stream) -> int {
+      MAY_FAIL;
+      if (stream->recording)
+        return fail(AICC_INVALID_ARGUMENT, "records already");
+      stream->recording = new aicc_driver_graph;
+      ++FakeDevice::liveHandles;
+      return AICC_OK;
+    };
+    t.graph_end = [](aicc_driver_stream *stream,
+                     aicc_driver_graph **out) -> int {
+      aicc_driver_graph *graph = std::exchange(stream->recording, nullptr);
+      if (fails()) {
+        delete graph;
+        --FakeDevice::liveHandles;
+        return fail(AICC_DEVICE_ERROR, "failure on demand");
+      }
+      *out = graph;
+      ++FakeDevice::recordings;
+      return AICC_OK;
+    };
+    t.graph_launch = [](aicc_driver_stream *stream,
+                        aicc_driver_graph *graph) -> int {
+      MAY_FAIL;
+      ++FakeDevice::replays;
+      for (const std::function<void()> &work : graph->work)
+        stream->push(work);
+      return AICC_OK;
+    };
+    t.graph_destroy = [](aicc_driver_graph *graph) {
+      if (graph)
+        --FakeDevice::liveHandles;
+      delete graph;
     };
     return t;
   }();

@@ -7,7 +7,7 @@
 // work that runs later on another thread, and failures on demand. Its modules
 // are ELF objects with kernels in the cpu's ABI; a pointer argument outside of
 // what was allocated fails the launch, and everything fails after `failAfter`
-// calls.
+// calls. A stream that records must not be waited for, as with most vendors.
 //
 //===----------------------------------------------------------------------===//
 
@@ -27,6 +27,11 @@ struct FakeDevice {
   static std::atomic<int64_t> liveBytes;   // allocated now
   static std::atomic<int64_t> liveHandles; // streams, events, modules
   static std::atomic<int64_t> launches;
+  static std::atomic<int64_t> delay;      // of each launch, in microseconds
+  static std::atomic<int64_t> mostAtOnce; // work done at the same time
+  static std::atomic<int64_t> recordings; // ended well
+  static std::atomic<int64_t> replays;
+  static std::atomic<bool> refuseRecording; // of any work
 };
 
 } // namespace aicc::testing

@@ -14,6 +14,16 @@ using namespace aicc::executor;
 using package::Operation;
 using package::Storage;
 
+std::string aicc::executor::nodesOf(const Step &step) {
+  const bool only = step.kind == Step::launch &&
+                      step.instruction->sources.empty();
+  std::string text;
+  for (const std::string &source :
+       only ? step.kernel->sources : step.instruction->sources)
+    text += (text.empty() ? "" : " + ") + source;
+  return text;
+}
+
 namespace {
 
 class Flattener {

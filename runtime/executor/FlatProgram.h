@@ -52,6 +52,9 @@ struct Step {
   uint32_t partner = 0;
 };
 
+// The model's nodes that a step computes, joined by " + ".
+std::string nodesOf(const Step &step);
+
 // A pointer in the argument words.
 struct Slot {
   uint32_t word;

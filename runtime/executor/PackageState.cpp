@@ -178,7 +178,7 @@ Status LoadedVariant::runPrepare(const FlatProgram &prepare, uint32_t threads) {
   RunState state(*this, prepare);
   AICC_RETURN_IF_ERROR(state.create(threads));
   AICC_RETURN_IF_ERROR(state.adopt(binding));
-  return state.execute(nullptr).in("preparing weights");
+  return state.execute({}).in("preparing weights");
 }
 
 Status PackageState::variant(uint32_t index, aicc_device *device,

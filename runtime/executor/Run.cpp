@@ -20,17 +20,23 @@ RunState::RunState(const LoadedVariant &loaded, const FlatProgram &program)
       late(loaded.package().outputs.size()) {}
 
 RunState::~RunState() {
-  for (aicc_driver_event *event : events)
-    driver.event_destroy(event);
-  if (stream)
-    driver.stream_destroy(stream);
+  if (graph)
+    driver.graph_destroy(graph);
+  for (auto *list : {&events, &joins})
+    for (aicc_driver_event *event : *list)
+      driver.event_destroy(event);
+  for (aicc_driver_stream *each : streams)
+    driver.stream_destroy(each);
 }
 
 Status RunState::create(uint32_t threads) {
+  this->threads = threads;
   const aicc_stream_options options{sizeof options, threads};
   AICC_RETURN_IF_ERROR(loaded.device->check(
       driver.stream_create(loaded.device->handle, &options, &stream),
       "creating a stream"));
+  streams.push_back(stream);
+  studyProgram();
   words.assign(program.words, 0);
   launches.assign(program.launches, aicc_launch{});
   transferBytes.assign(program.transfers, 0);
@@ -85,6 +91,8 @@ static Status setScratch(aicc_launch &launch, int64_t value, const Step &step) {
 
 Status RunState::adopt(std::shared_ptr<const Binding> binding) {
   bound.reset(); // what follows may leave a mixture behind
+  forgetRecording();
+  planned = false;
   if (!arena || binding->arenaBytes > arenaBytes) {
     arena.reset();
     arenaBytes = 0;
@@ -147,6 +155,7 @@ void RunState::point(Port &port, void *address) {
   if (port.address == address)
     return;
   port.address = address;
+  forgetRecording();
   for (uint32_t word : port.words)
     words[word] = reinterpret_cast<uintptr_t>(address);
 }
@@ -215,12 +224,11 @@ Status RunState::applyPatches(const Step &step) {
   return {};
 }
 
-// " (conv1 + relu1)", the model's nodes that a kernel computes.
-static std::string sourcesOf(const program::Kernel &kernel) {
-  std::string text;
-  for (const std::string &source : kernel.sources)
-    text += (text.empty() ? " (" : " + ") + source;
-  return text.empty() ? text : text + ")";
+// "kernel 'k_conv1' (conv1 + relu1)"
+static std::string describe(const Step &step) {
+  const std::string nodes = nodesOf(step);
+  return "kernel '" + step.kernel->entry + "'" +
+         (nodes.empty() ? "" : " (" + nodes + ")");
 }
 
 Status RunState::launch(const Step &step, const Profiler *profiler) {
@@ -231,33 +239,28 @@ Status RunState::launch(const Step &step, const Profiler *profiler) {
     return {};
   launch.timing = nullptr;
   if (profiler) {
-    timed.push_back(
-        {&step, {launch.grid[0], launch.grid[1], launch.grid[2]}, 0, 0});
+    timed.push_back({&step,
+                     nullptr,
+                     {launch.grid[0], launch.grid[1], launch.grid[2]},
+                     streamIndex});
     AICC_RETURN_IF_ERROR(timing(launch.timing));
   }
   if (int result = driver.launch(stream, &launch); result != AICC_OK)
-    return loaded.device->check(result, "launch")
-        .in("kernel '" + step.kernel->entry + "'" + sourcesOf(*step.kernel));
+    return loaded.device->check(result, "launch").in(describe(step));
   return {};
 }
 
 // What has no events of its own in the driver's table: its time is that between
 // two.
-Status RunState::startTiming(const Step &step) {
-  timed.push_back({&step, {1, 1, 1}, 0, 0});
+Status RunState::startTiming(const Step *step, const std::string *port) {
+  timed.push_back({step, port, {1, 1, 1}, streamIndex});
   aicc_driver_event *event;
   AICC_RETURN_IF_ERROR(timing(event));
   return loaded.device->check(driver.event_record(stream, event),
                               "recording an event");
 }
 
-Status RunState::stopTiming() {
-  timed.push_back({nullptr, {1, 1, 1}, 0, 0});
-  aicc_driver_event *event;
-  AICC_RETURN_IF_ERROR(timing(event));
-  return loaded.device->check(driver.event_record(stream, event),
-                              "recording an event");
-}
+Status RunState::stopTiming() { return startTiming(nullptr); }
 
 // How many bytes a copy or fill moves, and where to in its destination, as far
 // as that isn't known before the program runs.
@@ -301,7 +304,7 @@ Status RunState::transfer(const Step &step, const Profiler *profiler) {
   if (bytes == 0)
     return {};
   if (profiler)
-    AICC_RETURN_IF_ERROR(startTiming(step));
+    AICC_RETURN_IF_ERROR(startTiming(&step));
   const int result =
       copies ? driver.copy(stream, pointer(1) + place, pointer(0), bytes)
              : driver.fill(stream, pointer(0), bytes, 0, 1);
@@ -339,16 +342,14 @@ Status RunState::call(const Step &step, const Profiler *profiler) {
                            buffer.type, std::span(callDims).subspan(first)});
   }
   if (profiler)
-    AICC_RETURN_IF_ERROR(startTiming(step));
+    AICC_RETURN_IF_ERROR(startTiming(&step));
   const auto arguments = std::span<const host::Tensor>(callTensors);
   const size_t inputs = arguments.size() - instruction.outputs;
   Status status = loaded.calls[step.record]->run(
       {arguments.first(inputs), arguments.subspan(inputs), pool});
   if (!status.ok()) {
-    std::string name;
-    for (const std::string &source : instruction.sources)
-      name += (name.empty() ? "" : " + ") + source;
-    return std::move(status).in(name.empty() ? instruction.function : name);
+    const std::string nodes = nodesOf(step);
+    return std::move(status).in(nodes.empty() ? instruction.function : nodes);
   }
   return profiler ? stopTiming() : Status();
 }
@@ -384,18 +385,24 @@ Status RunState::timing(aicc_driver_event *&out) {
   return {};
 }
 
-Status RunState::walk(const Profiler *profiler) {
+Status RunState::walk(const Profiler *profiler, const Observer *observer) {
   const Step *const steps = program.steps.data();
   const size_t count = program.steps.size();
   for (size_t at = 0; at < count; ++at) {
     const Step &step = steps[at];
+    if (observer)
+      AICC_RETURN_IF_ERROR(observe(observed[at].before, at, *observer));
     switch (step.kind) {
     case Step::launch:
       AICC_RETURN_IF_ERROR(launch(step, profiler));
+      if (observer)
+        AICC_RETURN_IF_ERROR(observe(observed[at].after, at, *observer));
       break;
     case Step::copy:
     case Step::fill:
       AICC_RETURN_IF_ERROR(transfer(step, profiler));
+      if (observer)
+        AICC_RETURN_IF_ERROR(observe(observed[at].after, at, *observer));
       break;
     case Step::loopBegin: {
       const Loop &loop = program.loops[step.record];
@@ -431,6 +438,8 @@ Status RunState::walk(const Profiler *profiler) {
       break;
     case Step::call:
       AICC_RETURN_IF_ERROR(call(step, profiler));
+      if (observer)
+        AICC_RETURN_IF_ERROR(observe(observed[at].after, at, *observer));
       break;
     case Step::swap:
       AICC_RETURN_IF_ERROR(swap(step));
@@ -440,37 +449,46 @@ Status RunState::walk(const Profiler *profiler) {
   return {};
 }
 
-Status RunState::execute(const Profiler *profiler) {
-  bool staged = false;
-  for (Port &port : inputs)
-    if (port.host) {
-      AICC_RETURN_IF_ERROR(loaded.device->check(
-          driver.copy(stream, port.address, port.host, port.bytes),
-          "copying an input"));
-      staged = true;
-    }
+Status RunState::execute(const Hooks &hooks) {
+  const Profiler *profiler =
+      hooks.profiler.callback ? &hooks.profiler : nullptr;
+  const Observer *observer =
+      hooks.observer.callback ? &hooks.observer : nullptr;
+  if (observer && observed.empty())
+    planObservation();
   timed.clear();
   pool.clear();
-  Status status = walk(profiler);
-  for (size_t i = 0; i < late.size() && status.ok(); ++i)
-    if (late[i].given && late[i].made)
-      status = invalidArgument("output '" + loaded.package().outputs[i].name +
-                               "' has shape " + printDims(late[i].given->dims) +
-                               ", expected " + printDims(late[i].made->dims));
-  for (Port &port : outputs)
-    if (status.ok() && port.host) {
-      status = loaded.device->check(
-          driver.copy(stream, port.host, port.address, port.bytes),
-          "copying an output");
-      staged = true;
-    }
+  const std::vector<bool> staged = stagedPorts();
+  if (!planned || staged != plannedFor)
+    planRun(staged);
+  Status status;
+  if (!plan.works.empty() && !observer) {
+    status = runOnStreams(profiler);
+    stream = streams[streamIndex = 0];
+  } else {
+    const program::Package &package = loaded.package();
+    for (size_t i = 0; i < inputs.size() && status.ok(); ++i)
+      status = copyPort(inputs[i], package.inputs[i].name, true, profiler);
+    if (status.ok())
+      status = profiler || observer ? walk(profiler, observer) : runOrReplay();
+    for (size_t i = 0; i < late.size() && status.ok(); ++i)
+      if (late[i].given && late[i].made)
+        status =
+            invalidArgument("output '" + package.outputs[i].name +
+                            "' has shape " + printDims(late[i].given->dims) +
+                            ", expected " + printDims(late[i].made->dims));
+    for (size_t i = 0; i < outputs.size() && status.ok(); ++i)
+      status = copyPort(outputs[i], package.outputs[i].name, false, profiler);
+  }
   // Also after a failure: what was given refers to the caller's memory.
-  if (staged || !loaded.device->flag(AICC_DEVICE_SYNCHRONOUS)) {
-    Status waited =
-        loaded.device->check(driver.stream_synchronize(stream), "run");
+  if (!loaded.device->flag(AICC_DEVICE_SYNCHRONOUS)) {
+    Status waited = waitForAll();
     if (status.ok())
       status = std::move(waited);
   }
+  // A device that failed may have lost what was recorded on it.
+  if (!status.ok())
+    forgetRecording();
   if (status.ok() && profiler)
     status = deliver(*profiler);
   return status;
@@ -482,15 +500,14 @@ Status RunState::deliver(const Profiler &profiler) {
     aicc_profile_event event{};
     event.struct_size = sizeof event;
     event.device = loaded.device->name.c_str();
-    event.index = entry.step->position;
+    event.index = entry.step ? entry.step->position : UINT32_MAX;
+    event.stream = entry.stream;
     std::copy_n(entry.grid, 3, event.grid);
     AICC_RETURN_IF_ERROR(loaded.device->check(
         driver.event_times(events[i], &event.begin_ns, &event.end_ns),
         "reading an event"));
-    std::string name;
-    if (entry.step->kind == Step::launch) {
-      for (const std::string &source : entry.step->kernel->sources)
-        name += (name.empty() ? "" : " + ") + source;
+    std::string name = entry.step ? nodesOf(*entry.step) : *entry.port;
+    if (entry.step && entry.step->kind == Step::launch) {
       event.kernel = entry.step->kernel->entry.c_str();
     } else {
       // The second of the two events.
@@ -498,14 +515,15 @@ Status RunState::deliver(const Profiler &profiler) {
       AICC_RETURN_IF_ERROR(loaded.device->check(
           driver.event_times(events[++i], &begin, &event.end_ns),
           "reading an event"));
-      const program::Instruction &instruction = *entry.step->instruction;
-      if (entry.step->kind == Step::call) {
-        event.kernel = instruction.function.c_str();
-        for (const std::string &source : instruction.sources)
-          name += (name.empty() ? "" : " + ") + source;
-      } else {
-        event.kernel = entry.step->kind == Step::copy ? "copy" : "fill";
-        name = loaded.variant->buffers[instruction.buffers.back()].name;
+      event.kernel = "copy";
+      if (entry.step) {
+        const program::Instruction &instruction = *entry.step->instruction;
+        if (entry.step->kind == Step::call) {
+          event.kernel = instruction.function.c_str();
+        } else {
+          event.kernel = entry.step->kind == Step::copy ? "copy" : "fill";
+          name = loaded.variant->buffers[instruction.buffers.back()].name;
+        }
       }
     }
     event.name = name.empty() ? event.kernel : name.c_str();

@@ -11,6 +11,9 @@
 // Where the program binds symbols, sizes, places and outputs that follow from
 // them are made while it runs; each such place has an arena of its own.
 //
+// A program that asks the host nothing may use several streams, or be recorded
+// and replayed (RunStreams.cpp).
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef AICC_RUNTIME_EXECUTOR_RUN_H
@@ -19,6 +22,7 @@
 #include "runtime/core/Tensor.h"
 #include "runtime/executor/Binding.h"
 #include "runtime/executor/PackageState.h"
+#include "runtime/executor/StreamPlan.h"
 #include "runtime/package/ArenaPlan.h"
 
 #include "aicc/runtime.h"
@@ -30,6 +34,17 @@ namespace aicc::executor {
 struct Profiler {
   void (*callback)(const aicc_profile_event *event, void *context) = nullptr;
   void *context = nullptr;
+};
+
+struct Observer {
+  void (*callback)(const aicc_value *value, void *context) = nullptr;
+  void *context = nullptr;
+};
+
+// Who wants to know what a run does.
+struct Hooks {
+  Profiler profiler;
+  Observer observer;
 };
 
 class RunState {
@@ -47,7 +62,7 @@ public:
   Status setInput(size_t index, aicc_tensor &tensor);
   Status setOutput(size_t index, aicc_tensor *tensor);
   // Runs the program, and waits.
-  Status execute(const Profiler *profiler);
+  Status execute(const Hooks &hooks);
   // After a run: the tensor of an output that was null; taken with its
   // reference.
   aicc_tensor *lateOutput(size_t index) { return late[index].made.get(); }
@@ -88,7 +103,7 @@ private:
 
   Status set(Port &port, aicc_tensor &tensor, uint64_t bytes);
   void point(Port &port, void *address);
-  Status walk(const Profiler *profiler);
+  Status walk(const Profiler *profiler, const Observer *observer);
   Status launch(const Step &step, const Profiler *profiler);
   Status transfer(const Step &step, const Profiler *profiler);
   Status measure(const Step &step, uint64_t &bytes, uint64_t &place) const;
@@ -99,7 +114,7 @@ private:
   Status applyPatches(const Step &step);
   Status call(const Step &step, const Profiler *profiler);
   Status swap(const Step &step);
-  Status startTiming(const Step &step);
+  Status startTiming(const Step *step, const std::string *port = nullptr);
   Status stopTiming();
   // RunBinds.cpp
   Status bind(uint32_t index, int64_t value);
@@ -117,11 +132,31 @@ private:
                  const Step &step);
   Status timing(aicc_driver_event *&out);
   Status deliver(const Profiler &profiler);
+  // RunStreams.cpp
+  void studyProgram();
+  Work workOf(const Step &step) const;
+  void planRun(const std::vector<bool> &staged);
+  Status makeStreams();
+  Status runOnStreams(const Profiler *profiler);
+  Status copyPort(Port &port, const std::string &name, bool in,
+                  const Profiler *profiler);
+  std::vector<bool> stagedPorts() const;
+  void record();
+  Status runOrReplay();
+  void forgetRecording();
+  Status waitForAll();
+  // Observe.cpp
+  void planObservation();
+  Status observe(const std::vector<uint32_t> &operands, size_t at,
+                 const Observer &observer);
 
   const LoadedVariant &loaded;
   const FlatProgram &program;
   const aicc_driver &driver;
-  aicc_driver_stream *stream = nullptr;
+  aicc_driver_stream *stream = nullptr; // of the work at hand
+  uint32_t streamIndex = 0;
+  std::vector<aicc_driver_stream *> streams;
+  uint32_t threads = 0;
   std::shared_ptr<const Binding> bound;
 
   std::vector<uint64_t> words;
@@ -150,12 +185,34 @@ private:
 
   // Profiling: events in use during a run, and what they time.
   struct Timed {
-    const Step *step;
-    uint32_t grid[3];
-    uint64_t begin, end; // copies and fills of a synchronous device
+    const Step *step = nullptr;
+    const std::string *port = nullptr; // whose copy it is
+    uint32_t grid[3] = {1, 1, 1};
+    uint32_t stream = 0;
   };
   std::vector<Timed> timed;
   std::vector<aicc_driver_event *> events;
+
+  // Several streams: launches and copies only, nothing decided on the way.
+  bool straight = false;
+  bool planned = false; // for the binding, and these staged ports
+  std::vector<bool> plannedFor;
+  StreamPlan plan; // empty: all on one stream
+  std::vector<aicc_driver_event *> joins;
+
+  // Replay: a recording of the program with the addresses as they are now, and
+  // how many runs there were with them.
+  bool recordable = false;
+  aicc_driver_graph *graph = nullptr;
+  uint32_t repeats = 0;
+
+  // Observing, planned when somebody does: for each step which of its buffers
+  // hold a value of the model before it, and which after it.
+  struct Observed {
+    std::vector<uint32_t> before, after; // positions in the step's buffers
+    std::vector<uint32_t> loops;         // around it, the outermost first
+  };
+  std::vector<Observed> observed;
 };
 
 } // namespace aicc::executor

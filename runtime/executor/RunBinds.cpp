@@ -93,9 +93,7 @@ Status RunState::read(const Step &step) {
   AICC_RETURN_IF_ERROR(fetch(step.firstWord, index, offset, size, &bits));
   const int64_t value = integer(buffer.type, bits);
   if (value < instruction.minimum) {
-    std::string name;
-    for (const std::string &source : instruction.sources)
-      name += (name.empty() ? "" : " + ") + source;
+    const std::string name = nodesOf(step);
     return invalidArgument(
         (name.empty() ? "" : name + ": ") +
         (buffer.name.empty() ? bufferName(*loaded.variant, index)

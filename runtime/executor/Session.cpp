@@ -245,12 +245,12 @@ Status Session::runOn(RunState &state, std::span<aicc_tensor *const> inputs,
   for (size_t i = 0; i < outputs.size() && status.ok(); ++i)
     status = state.setOutput(i, outputs[i]);
   if (status.ok()) {
-    Profiler current;
-    if (profiling.load(std::memory_order_acquire)) {
-      std::lock_guard lock(profilerMutex);
-      current = profiler;
+    Hooks current;
+    if (hooked.load(std::memory_order_acquire)) {
+      std::lock_guard lock(hooksMutex);
+      current = hooks;
     }
-    status = state.execute(current.callback ? &current : nullptr);
+    status = state.execute(current);
   }
   account(state, arenaBefore, stagedBefore);
   for (size_t i = 0; i < outputs.size() && status.ok(); ++i) {
@@ -363,9 +363,17 @@ void Session::work() {
 }
 
 void Session::setProfiler(Profiler given) {
-  std::lock_guard lock(profilerMutex);
-  profiler = given;
-  profiling.store(given.callback != nullptr, std::memory_order_release);
+  std::lock_guard lock(hooksMutex);
+  hooks.profiler = given;
+  hooked.store(hooks.profiler.callback || hooks.observer.callback,
+               std::memory_order_release);
+}
+
+void Session::setObserver(Observer given) {
+  std::lock_guard lock(hooksMutex);
+  hooks.observer = given;
+  hooked.store(hooks.profiler.callback || hooks.observer.callback,
+               std::memory_order_release);
 }
 
 void Session::memory(aicc_memory_info &out) const {

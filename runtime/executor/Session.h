@@ -52,6 +52,7 @@ public:
                   std::span<aicc_tensor *> outputs, aicc_run *&out);
 
   void setProfiler(Profiler profiler);
+  void setObserver(Observer observer);
   void memory(aicc_memory_info &out) const;
   const LoadedVariant &code() const { return *loaded; }
 
@@ -89,9 +90,9 @@ private:
   std::mutex bindingMutex;
   std::list<std::shared_ptr<const Binding>> bindings;
 
-  std::atomic<bool> profiling{false};
-  std::mutex profilerMutex;
-  Profiler profiler;
+  std::atomic<bool> hooked{false};
+  std::mutex hooksMutex;
+  Hooks hooks;
 
   std::atomic<uint64_t> arenaLargest{0}, arenaTotal{0}, staged{0}, peak{0};
 

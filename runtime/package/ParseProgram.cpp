@@ -107,6 +107,7 @@ Status Parser::launch(const package::Instruction &from, Variant &in,
     return error("kernel index ", to.kernel, ", but there are ",
                  in.kernels.size());
   const Kernel &kernel = in.kernels[to.kernel];
+  AICC_RETURN_IF_ERROR(texts(from.sources(), to.sources));
   Place place(*this, numbered("launch of kernel", to.kernel, kernel.entry));
   AICC_RETURN_IF_ERROR(
       indices(from.buffers(), in.buffers.size(), "buffer", to.buffers));

@@ -6,9 +6,10 @@
 // aicc_make_test_package KERNELS.so OUT.aicc [FAMILY [MODEL [HEADER]]]
 //
 // A FAMILY that ends with ":virtual" gets objects of that format. MODEL is
-// `affine`, `compress`, or `everything`, which has each operation of a program
-// but isn't meant to run. HEADER gets the header alone, as a seed of the
-// fuzzer. KERNELS.so may be absent where nothing runs.
+// `affine`, `compress`, `several`, which is affine in three variants, one of
+// them wrong, or `everything`, which has each operation of a program but isn't
+// meant to run. HEADER gets the header alone, as a seed of the fuzzer.
+// KERNELS.so may be absent where nothing runs.
 //
 //===----------------------------------------------------------------------===//
 
@@ -54,6 +55,24 @@ static PackageBuilder everything(const std::string &family,
   return b;
 }
 
+// In `wrong` a node adds where it should multiply, in `fused` its result has no
+// name.
+static PackageBuilder several(const std::string &family,
+                              const std::vector<uint8_t> &kernels) {
+  PackageBuilder b = affineModel(family, "elf-so", kernels);
+  for (const char *name : {"wrong", "fused"}) {
+    auto variant =
+        std::make_unique<pkg::VariantT>(*b.package.variants.front());
+    variant->target = family + ":" + name;
+    if (variant->target.ends_with("wrong"))
+      variant->kernels[1]->entry = "test_add";
+    else
+      variant->buffers[5]->name = "";
+    b.package.variants.push_back(std::move(variant));
+  }
+  return b;
+}
+
 int main(int argc, char **argv) {
   if (argc < 3 || argc > 6)
     return 2;
@@ -65,6 +84,7 @@ int main(int argc, char **argv) {
   const PackageBuilder builder =
       model == "affine"     ? affineModel(family, format, kernels)
       : model == "compress" ? compressModel(family, format, kernels)
+      : model == "several"  ? several(family, kernels)
                             : everything(family, kernels);
   const std::vector<uint8_t> file = builder.finish();
   pkg::Preamble preamble;

@@ -54,7 +54,7 @@
 extern "C" {
 #endif
 
-#define AICC_RUNTIME_VERSION 2u
+#define AICC_RUNTIME_VERSION 3u
 
 #if defined(AICC_STATIC)
 #define AICC_API
@@ -372,7 +372,8 @@ typedef struct aicc_memory_info {
 AICC_API aicc_status aicc_session_memory(const aicc_session *session,
                                          aicc_memory_info *out_info);
 
-/* One launch (or copy, or call of a function of the host) of a run. */
+/* One launch (or copy, or call of a function of the host) of a run. A profiled
+ * run is never a replay of a recorded one. */
 typedef struct aicc_profile_event {
   size_t struct_size;
   const char *name;   /* the nodes it computes, joined by " + " */
@@ -380,8 +381,11 @@ typedef struct aicc_profile_event {
   const char *device; /* "cpu:0" */
   uint64_t begin_ns;  /* CLOCK_MONOTONIC, or the device's clock close to it */
   uint64_t end_ns;
-  uint32_t index; /* position in the program, loops counted once */
+  uint32_t index; /* position in the program, loops counted once; UINT32_MAX:
+                     a copy of an input or output between host and device */
   uint32_t grid[3];
+  uint32_t stream; /* of the device: work of one has an order, that of two may
+                      overlap */
 } aicc_profile_event;
 
 /* `callback` is called for each event after every run, from the thread that
@@ -390,6 +394,32 @@ AICC_API aicc_status aicc_session_profile(
     aicc_session *session,
     void (*callback)(const aicc_profile_event *event, void *context),
     void *context);
+
+/* A value that a run has computed and that the model has a name for. */
+typedef struct aicc_value {
+  size_t struct_size;
+  const char *name;  /* of the model's tensor */
+  const char *nodes; /* whose kernel it is from, joined by " + "; may be "" */
+  uint32_t index;    /* as in aicc_profile_event; of a view (a reshape), that of
+                        its first use */
+  size_t loop_count; /* loops around it … */
+  const int64_t *iterations; /* … and where each is, the outermost first */
+  aicc_type type;
+  size_t rank;
+  const int64_t *dims;
+  const void *data; /* memory of the host, row-major */
+} aicc_value;
+
+/* `callback` is called with each such value as it is computed, in the order of
+ * the program, by the thread that runs; what it is given lives until it
+ * returns. A kernel's inner values don't exist, so that two variants have
+ * different ones. What a loop computes comes once an iteration, of a branch
+ * comes the way that was taken; a value may come twice where it is copied, the
+ * same both times. Each is waited for and copied, so that such a run is slow.
+ * NULL ends it. Runs under way may miss the change. */
+AICC_API aicc_status aicc_session_observe(
+    aicc_session *session,
+    void (*callback)(const aicc_value *value, void *context), void *context);
 
 #ifdef __cplusplus
 } /* extern "C" */

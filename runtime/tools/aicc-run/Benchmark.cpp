@@ -111,7 +111,8 @@ std::vector<ProfileEvent> aicc::run::profile(Runner &runner) {
                           event->begin_ns,
                           event->end_ns,
                           event->index,
-                          {event->grid[0], event->grid[1], event->grid[2]}};
+                          {event->grid[0], event->grid[1], event->grid[2]},
+                          event->stream};
         static_cast<std::vector<ProfileEvent> *>(context)->push_back(copy);
       },
       &events));

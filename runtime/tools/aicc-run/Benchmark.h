@@ -27,6 +27,7 @@ public:
   // The same inputs and outputs again.
   void again();
   std::vector<Array> outputs(const std::vector<std::string> &names) const;
+  const aicc_tensor *output(size_t index) const { return outputTensors[index]; }
 
   aicc_session *session() const { return handle; }
   double createMilliseconds = 0; // of the session
@@ -53,6 +54,7 @@ struct ProfileEvent {
   uint64_t begin = 0, end = 0;
   uint32_t index = 0;
   uint32_t grid[3] = {};
+  uint32_t stream = 0;
 };
 std::vector<ProfileEvent> profile(Runner &runner);
 

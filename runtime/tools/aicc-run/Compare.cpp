@@ -82,8 +82,10 @@ Comparison aicc::run::compare(const Array &found, const Array &expected,
       const double a = found.at(i), b = expected.at(i);
       if (std::isnan(a) || std::isnan(b)) {
         equal = std::isnan(a) && std::isnan(b);
+        result.notFinite += !equal;
       } else if (std::isinf(a) || std::isinf(b)) {
         equal = a == b;
+        result.notFinite += !equal;
       } else {
         const double difference = std::fabs(a - b);
         result.largestDifference =
@@ -106,6 +108,9 @@ Comparison aicc::run::compare(const Array &found, const Array &expected,
         " elements differ, first " + printIndex(found.dims, first) + ": " +
         print(found.at(first)) + ", expected " + print(expected.at(first)) +
         "; largest difference " + print(result.largestDifference) + ", " +
-        print(result.relativeToLargest) + " of the largest value");
+        print(result.relativeToLargest) + " of the largest value" +
+        (result.notFinite
+             ? "; " + std::to_string(result.notFinite) + " are not finite"
+             : ""));
   return result;
 }

@@ -27,6 +27,7 @@ struct Comparison {
   double largestDifference = 0;
   double relativeToLargest = 0; // the same, over the largest expected value
   size_t mismatches = 0;
+  size_t notFinite = 0; // those of them that are no numbers on one side
 };
 
 // NaN equals NaN, an infinity only itself. Integers must be equal.

@@ -13,6 +13,7 @@
 #include <cmath>
 #include <cstdio>
 #include <map>
+#include <set>
 
 using namespace aicc::run;
 using nlohmann::json;
@@ -110,8 +111,9 @@ static void printProgram(const json &list, const json &variant,
       line = "call " + text(step["function"]);
     } else if (op == "launch") {
       const json &kernel = variant["kernels"][step["kernel"].get<size_t>()];
-      line = text(kernel["entry"]) + ", " + shape(step["grid"]) +
-             " workgroups: " + joined(kernel["sources"]);
+      line = text(kernel["entry"]) + ", " + shape(step["grid"]) + " workgroups";
+      if (!step.contains("sources"))
+        line += ": " + joined(kernel["sources"]);
     } else {
       line = op;
       for (const json &index : step["buffers"])
@@ -242,14 +244,18 @@ json aicc::run::describeProfile(const std::vector<ProfileEvent> &events) {
   struct Sum {
     uint64_t nanoseconds = 0;
     size_t launches = 0;
-    std::string name;
+    std::set<std::string> names;
+    std::string name; // the first of them
   };
   std::map<std::string, Sum> sums;
   uint64_t total = 0;
   for (const ProfileEvent &event : events) {
-    Sum &sum = sums[event.kernel + "\n" + event.name];
+    // A kernel may be used in several places.
+    const bool moves = event.kernel == "copy" || event.kernel == "fill";
+    Sum &sum = sums[moves ? event.kernel + "\n" + event.name : event.kernel];
     sum.nanoseconds += event.end - event.begin;
-    sum.name = event.name;
+    if (sum.names.insert(event.name).second && sum.names.size() == 1)
+      sum.name = event.name;
     ++sum.launches;
     total += event.end - event.begin;
   }
@@ -262,7 +268,10 @@ json aicc::run::describeProfile(const std::vector<ProfileEvent> &events) {
   json list = json::array();
   for (const Sum &sum : order)
     list.push_back(
-        {{"name", sum.name},
+        {{"name", sum.names.size() == 1
+                      ? sum.name
+                      : sum.name + " and " +
+                            std::to_string(sum.names.size() - 1) + " more"},
          {"launches", sum.launches},
          {"us", double(sum.nanoseconds) / 1000},
          {"share", total ? double(sum.nanoseconds) / double(total) : 0}});
@@ -293,11 +302,13 @@ static double number(const json &object, const char *key) {
   return value.is_number() ? value.get<double>() : NAN;
 }
 
+void aicc::run::printJson(const json &report) {
+  std::printf("%s\n", dump(report, 2).c_str());
+}
+
 void aicc::run::printRun(const json &report, bool asJson) {
-  if (asJson) {
-    std::printf("%s\n", dump(report, 2).c_str());
-    return;
-  }
+  if (asJson)
+    return printJson(report);
   if (report.contains("outputs"))
     printOutputs(report);
   if (report.contains("checks"))
@@ -349,10 +360,15 @@ void aicc::run::printRun(const json &report, bool asJson) {
 
 std::string aicc::run::formatTrace(const std::vector<ProfileEvent> &events) {
   json list = json::array();
+  auto rowOf = [](const ProfileEvent &event) {
+    return event.stream
+               ? event.device + " stream " + std::to_string(event.stream)
+               : event.device;
+  };
   std::map<std::string, int> rows;
   uint64_t origin = UINT64_MAX;
   for (const ProfileEvent &event : events) {
-    rows.emplace(event.device, int(rows.size()));
+    rows.emplace(rowOf(event), int(rows.size()));
     origin = std::min(origin, event.begin);
   }
   for (const auto &[device, row] : rows)
@@ -367,12 +383,13 @@ std::string aicc::run::formatTrace(const std::vector<ProfileEvent> &events) {
          {"cat", "kernel"},
          {"ph", "X"},
          {"pid", 0},
-         {"tid", rows[event.device]},
+         {"tid", rows[rowOf(event)]},
          {"ts", double(event.begin - origin) / 1000},
          {"dur", double(event.end - event.begin) / 1000},
          {"args",
           {{"kernel", event.kernel},
-           {"instruction", event.index},
+           {"instruction",
+            event.index == UINT32_MAX ? json() : json(event.index)},
            {"grid", {event.grid[0], event.grid[1], event.grid[2]}}}}});
   return dump({{"displayTimeUnit", "ms"}, {"traceEvents", list}});
 }

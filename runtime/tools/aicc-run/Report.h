@@ -17,6 +17,7 @@ namespace aicc::run {
 // All text of a run goes through JSON, so that both forms say the same.
 void printDevices(bool json);
 void printDescription(aicc_package *package, bool json);
+void printJson(const nlohmann::json &report);
 void printRun(const nlohmann::json &report, bool json);
 
 nlohmann::json describeOutput(const Array &array);
@@ -25,7 +26,7 @@ nlohmann::json describeMemory(const Runner &runner);
 // The kernels that took longest, those of equal name together.
 nlohmann::json describeProfile(const std::vector<ProfileEvent> &events);
 
-// Chrome's trace format, one row per device.
+// Chrome's trace format, one row per device and stream.
 std::string formatTrace(const std::vector<ProfileEvent> &events);
 
 } // namespace aicc::run

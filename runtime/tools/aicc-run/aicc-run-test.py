@@ -150,6 +150,10 @@ class AiccRun(unittest.TestCase):
         self.run_tool("--input", "x=" + x, "--expect", "y=" + y, "--rtol=0.1")
         self.run_tool("--input", "x=" + x, "--expect", "y=" + y, "--tolerance=0.1")
         result = self.run_tool("--input", "x=" + x, "--expect", "y=" + x, code=1)
+        nan = self.write("nan-expected.npy", npy([float("nan")] + wrong[1:3] + affine(values)[3:], [1, 8]))
+        result = self.run_tool("--input", "x=" + x, "--expect", "y=" + nan, code=1)
+        self.assertIn("1 of 8 elements differ", result.stdout)
+        self.assertIn("; 1 are not finite", result.stdout)
         flat = self.write("flat.npy", npy(wrong, [8]))
         result = self.run_tool("--input", "x=" + x, "--expect", "y=" + flat, code=1)
         self.assertIn("shape is 1x8, expected 8", result.stdout)
@@ -202,8 +206,35 @@ class AiccRun(unittest.TestCase):
         self.assertEqual(devices["devices"][0]["name"], "cpu:0")
 
     def test_compare_devices(self):
-        result = self.run_tool("--random", "--dim=batch=2", "--compare-devices=cpu,cpu:0")
-        self.assertIn("ok   y on cpu:0 against cpu", result.stdout)
+        package = self.path("several.aicc")
+        subprocess.run([make_package, kernels, package, "cpu", "several"], check=True)
+
+        def compare(sides, *args, code=0):
+            return self.run_tool(package, "--random", "--dim=batch=2", "--compare-devices=" + sides, *args,
+                                 package=False, code=code).stdout
+
+        text = compare("cpu,cpu:0")
+        self.assertIn("2 values compared, 0 differ; 0 exist on the first only, 0 on the second only", text)
+        self.assertIn("0 of 16  product (f32 2x8: mul)", text)
+        self.assertIn("0 of 16  y (f32 2x8, output: add + node2)", text)
+        self.assertIn("1 values compared, 0 differ; 1 exist on the first only", compare("cpu,cpu@cpu:fused"))
+        self.assertIn("0 on the first only, 1 on the second only", compare("cpu@cpu:fused,cpu").replace("exist ", ""))
+        text = compare("cpu,cpu@cpu:wrong", code=1)
+        self.assertIn("2 values compared, 2 differ", text)
+        self.assertRegex(text, r"first difference: product, computed by mul, instruction 0: \d+ of 16 elements differ")
+        self.assertIn("FAIL", text)
+        report = json.loads(compare("cpu,cpu@cpu:wrong", "--json", code=1))
+        self.assertEqual([v["tensor"] for v in report["values"]], ["product", "y"])
+        self.assertEqual(report["first_difference"], 0)
+        self.assertEqual(report["b"]["variant"], "cpu:wrong")
+        self.assertGreater(report["values"][0]["difference"], 1e-5)
+        self.assertEqual(report["values"][0]["bound"], 1e-5)
+        compare("cpu,cpu@cpu:wrong", "--bound=f32=100", "-v", "all")
+        # Not a number is equal to itself only.
+        x = self.write("nan.npy", npy([float("nan"), float("inf")] + [1.0] * 6, [1, 8]))
+        self.run_tool(package, "--input=x=" + x, "--compare-devices=cpu,cpu@cpu:fused", package=False)
+        self.assertIn("doesn't exist", self.error("--random", "--dim=batch=2", "--compare-devices=cpu,abacus"))
+        self.assertIn("has no variant", self.error("--random", "--dim=batch=2", "--compare-devices=cpu,cpu@z80"))
 
     def test_wrong_data(self):
         x = self.write("good.npy", npy([1.0] * 8, [1, 8]))
@@ -242,7 +273,12 @@ class AiccRun(unittest.TestCase):
 
     def test_wrong_usage(self):
         for args in [["--frobnicate"], ["--threads=many"], ["--input=x"], ["--dim=batch"], ["--dim=batch=-3"],
-                     ["--input=x=a:f99:1x8"], ["--compare-devices=cpu"], ["--benchmark=soon"]]:
+                     ["--input=x=a:f99:1x8"], ["--compare-devices=cpu"], ["--compare-devices=cpu,"], ["--compare-devices=cpu,cpu", "--device=cpu"],
+                     ["--random", "--dim=batch=2", "--compare-devices=cpu,cpu", "--bound=f32"],
+                     ["--random", "--dim=batch=2", "--compare-devices=cpu,cpu", "--bound=f32=-1"],
+                     ["--random", "--dim=batch=2", "--compare-devices=cpu,cpu", "--bound=i32=1"],
+                     ["--random", "--dim=batch=2", "--compare-devices=cpu,cpu", "--bound=f99=1"],
+ ["--benchmark=soon"]]:
             with self.subTest(args=args):
                 self.run_tool(*args, code=2)
         self.run_tool(package=False, code=2)
