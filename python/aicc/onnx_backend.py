@@ -24,6 +24,14 @@ import aicc
 DEVICES = {"CPU": "cpu", "CUDA": "cuda"}
 
 
+def _target_of(device):
+    """The target that code for a device is compiled for, where nobody says another."""
+    family, *rest = device.split(":")
+    if rest[:1] == ["virtual"]:
+        return device
+    return "cpu:native" if family == "cpu" else family
+
+
 def _is_list_of_integers(value):
     return isinstance(value, numpy.ndarray) and value.dtype.kind in "iub" and value.ndim <= 1
 
@@ -69,8 +77,7 @@ class BackendRep(_BackendRep):
         self._model = model.SerializeToString()
         self._device = device
         self._threads = threads
-        family = device.split(":")[0]
-        self._options = {"targets": targets or ("cpu:native" if family == "cpu" else family), **options}
+        self._options = {"targets": targets or _target_of(device), **options}
         initialized = {tensor.name for tensor in model.graph.initializer}
         initialized |= {tensor.values.name for tensor in model.graph.sparse_initializer}
         types = {port.name: port.type for port in model.graph.input if port.name not in initialized}

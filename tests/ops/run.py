@@ -33,7 +33,7 @@ from aicc_testing import BUILD, conformance_data, environment, has_device, progr
 from aicc_workers import run_all  # noqa: E402
 
 CASE_SECONDS = 30
-DEVICES = ("cpu", "intel")
+DEVICES = ("cpu", "intel", "cuda:virtual", "rocm:virtual", "intel:virtual")
 
 
 def a_part(cases, paths):
@@ -48,7 +48,7 @@ def a_part(cases, paths):
 
 
 def expectations(device):
-    path = HERE / "expected" / f"{device}.tsv"
+    path = HERE / "expected" / f"{device.replace(':', '.')}.tsv"
     if not path.exists():
         return {}
     rows = (line.rstrip("\n").split("\t", 1) for line in path.read_text().splitlines() if line and line[0] != "#")
@@ -77,7 +77,7 @@ def update(device, results, expected):
         else:
             merged[path] = reason_of(answer["message"]) if answer["state"] == "FAIL" else \
                 f"{answer['state'].lower()}: {answer['message']}"
-    path = HERE / "expected" / f"{device}.tsv"
+    path = HERE / "expected" / f"{device.replace(':', '.')}.tsv"
     path.parent.mkdir(exist_ok=True)
     with open(path, "w") as out:
         out.write(f"# Cases that don't pass on {device}, and why. Written by tests/ops/run.py --update.\n")
@@ -130,7 +130,7 @@ def main():
             errors.append(f"{path}: passes, but is listed as: {expected[path]}")
         elif not passed and path not in expected:
             errors.append(f"{path}: {answer['state'].lower()}: {answer['message']}")
-    report = BUILD / "reports" / "ops" / f"{arguments.device}.json"
+    report = BUILD / "reports" / "ops" / f"{arguments.device.replace(':', '.')}.json"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(json.dumps(dict(sorted(results.items())), indent=1))
     print(f"{arguments.device}: {states['PASS']} of {len(todo)} cases pass in {time.time() - begin:.0f} s "

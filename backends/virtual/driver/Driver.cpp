@@ -69,7 +69,7 @@ struct aicc_driver_device {
   Memory memory;
   std::mutex launching;
   Stacks stacks;
-  uint64_t launches = 0;
+  uint64_t steps = 0; // see Memory.h
 };
 struct aicc_driver_stream {
   aicc_driver_device *device;
@@ -203,7 +203,7 @@ static int launch(aicc_driver_stream *stream, const aicc_launch *given) {
                 given->args,
                 {size[0], size[1], size[2]},
                 {given->grid[0], given->grid[1], given->grid[2]},
-                ++device.launches,
+                device.steps,
                 maxSharedBytes};
   Workgroup workgroup(launch);
   uint32_t id[3];

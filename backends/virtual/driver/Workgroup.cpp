@@ -8,6 +8,7 @@
 #include "Workgroup.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <sys/mman.h>
 
@@ -15,16 +16,16 @@ using namespace aicc::backends::virtual_device;
 
 Stacks::~Stacks() {
   if (memory_)
-    munmap(memory_, count_ * bytes);
+    munmap(memory_, count_ * stride);
 }
 
 bool Stacks::reserve(size_t count) {
   if (count <= count_)
     return true;
   if (memory_)
-    munmap(memory_, count_ * bytes);
+    munmap(memory_, count_ * stride);
   count_ = 0;
-  memory_ = mmap(nullptr, count * bytes, PROT_READ | PROT_WRITE,
+  memory_ = mmap(nullptr, count * stride, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory_ == MAP_FAILED) {
     memory_ = nullptr;
@@ -44,8 +45,12 @@ const aicc_virtual_services Workgroup::services = {
 // A kind of shuffle: all lanes give their operands.
 static constexpr uint32_t matrixKind = ~0u;
 
-Workgroup::Workgroup(Launch &launch) : launch_(launch) {
+Workgroup::Workgroup(Launch &launch)
+    : launch_(launch), recent_(launch.kernel->site_count, &nowhere_) {
+  clock_.launch = launch.steps + 1;
   const uint64_t bytes = launch.kernel->shared_bytes;
+  if (!sharedShadow_.reserve(bytes))
+    std::abort(); // as the language does without memory
   constexpr size_t alignment = 128;
   sharedMemory_.reset(new unsigned char[bytes + alignment]);
   const auto address = reinterpret_cast<uintptr_t>(sharedMemory_.get());
@@ -74,42 +79,58 @@ Workgroup::Workgroup(Launch &launch) : launch_(launch) {
 // Running in turn
 //===----------------------------------------------------------------------===//
 
-// Contexts pass their arguments as ints.
-void Workgroup::start(unsigned high, unsigned low) {
-  auto *thread = reinterpret_cast<Thread *>(uintptr_t(high) << 32 | low);
-  Workgroup &self = *thread->workgroup;
-  self.launch_.function(self.launch_.arguments, thread);
-  thread->state = State::ended;
-  setcontext(&self.scheduler_);
+void Workgroup::work(void *runner) {
+  auto *self = static_cast<Runner *>(runner);
+  Workgroup &group = *self->workgroup;
+  while (true) {
+    while (group.fresh_ < group.threads_.size()) {
+      Thread &thread = group.threads_[group.fresh_++];
+      thread.runner = self;
+      thread.state = State::ready;
+      group.launch_.function(group.launch_.arguments, &thread);
+      thread.state = State::ended;
+    }
+    group.idle_.push_back(self);
+    self->fiber.switchTo(group.scheduler_);
+  }
+}
+
+Workgroup::Runner &Workgroup::idleRunner() {
+  if (idle_.empty()) {
+    Runner &runner = *runners_.emplace_back(std::make_unique<Runner>());
+    runner.workgroup = this;
+    runner.fiber.prepare(launch_.stacks.stack(runners_.size() - 1),
+                         Stacks::bytes, work, &runner);
+    return runner;
+  }
+  Runner &runner = *idle_.back();
+  idle_.pop_back();
+  return runner;
 }
 
 bool Workgroup::run(const uint32_t group[3]) {
   std::copy_n(group, 3, group_);
-  groupNumber_ =
-      group[0] + launch_.grid[0] * (group[1] + launch_.grid[1] * group[2]);
-  epoch_ = 0;
+  clock_.group = clock_.now = ++launch_.steps;
+  sharedClock_ = {clock_.now, clock_.now, clock_.now};
   error_.clear();
   std::memset(shared_, 0xcd, launch_.kernel->shared_bytes);
-  sharedShadow_.reset(launch_.kernel->shared_bytes);
-  for (size_t i = 0; i < threads_.size(); ++i) {
-    Thread &thread = threads_[i];
+  for (Thread &thread : threads_) {
     std::copy_n(group, 3, thread.group);
-    thread.state = State::ready;
+    thread.state = State::fresh;
     thread.openCopies.clear();
     thread.copies.clear();
-    getcontext(&thread.context);
-    thread.context.uc_stack.ss_sp = launch_.stacks.stack(i);
-    thread.context.uc_stack.ss_size = Stacks::bytes;
-    thread.context.uc_link = nullptr;
-    const auto address = reinterpret_cast<uintptr_t>(&thread);
-    makecontext(&thread.context, reinterpret_cast<void (*)()>(start), 2,
-                unsigned(address >> 32), unsigned(address));
+  }
+  fresh_ = 0;
+  while (fresh_ < threads_.size()) {
+    scheduler_.switchTo(idleRunner().fiber);
+    if (!error_.empty())
+      return false;
   }
   while (true) {
     bool waiting = false;
     for (Thread &thread : threads_) {
       if (thread.state == State::ready) {
-        swapcontext(&scheduler_, &thread.context);
+        scheduler_.switchTo(thread.runner->fiber);
         if (!error_.empty())
           return false;
       }
@@ -130,7 +151,16 @@ bool Workgroup::run(const uint32_t group[3]) {
 void Workgroup::wait(Thread &thread, State state, uint32_t site) {
   thread.state = state;
   thread.site = site;
-  swapcontext(&thread.context, &scheduler_);
+  // Straight to the next one, if it can go on; it is where one comes back
+  // from that matters to nobody.
+  Fiber *next = &scheduler_;
+  if (const size_t after = thread.number + 1; after < threads_.size()) {
+    if (threads_[after].state == State::ready)
+      next = &threads_[after].runner->fiber;
+    else if (threads_[after].state == State::fresh)
+      next = &idleRunner().fiber;
+  }
+  thread.runner->fiber.switchTo(*next);
 }
 
 bool Workgroup::releaseBarrier() {
@@ -139,7 +169,7 @@ bool Workgroup::releaseBarrier() {
       return false;
   for (Thread &thread : threads_)
     thread.state = State::ready;
-  ++epoch_;
+  clock_.now = sharedClock_.now = ++launch_.steps;
   return true;
 }
 
@@ -238,8 +268,8 @@ void Workgroup::explainDeadlock() {
 void Workgroup::stop(const Thread &thread, uint32_t site,
                      const std::string &what) {
   error_ = nameOf(thread.number) + " " + what + ": " + siteText(site);
-  setcontext(&scheduler_);
-  __builtin_unreachable();
+  thread.runner->fiber.switchTo(scheduler_);
+  std::abort(); // nobody comes back
 }
 
 std::string Workgroup::nameOf(uint32_t number) const {
@@ -340,12 +370,39 @@ void Workgroup::copyWait(aicc_virtual_thread *self, uint32_t pending,
   }
 }
 
+// The common case of an access: nothing is wrong, and it goes where this site
+// went before.
 void Workgroup::access(aicc_virtual_thread *self, const void *address,
                        uint64_t bytes, uint32_t alignment, uint32_t flags,
                        uint32_t site) {
   auto *thread = static_cast<Thread *>(self);
-  thread->workgroup->touch(*thread, reinterpret_cast<uintptr_t>(address), bytes,
-                           alignment, flags, site);
+  Workgroup &group = *thread->workgroup;
+  const auto place = reinterpret_cast<uintptr_t>(address);
+  const bool shared = flags & AICC_VIRTUAL_SHARED;
+  uintptr_t begin;
+  uint64_t size;
+  Shadow *shadow;
+  const Clock clock = shared ? group.sharedClock_ : group.clock_;
+  if (shared) {
+    begin = reinterpret_cast<uintptr_t>(group.shared_);
+    size = group.launch_.kernel->shared_bytes;
+    shadow = &group.sharedShadow_;
+  } else {
+    Block &block =
+        site < group.recent_.size() ? *group.recent_[site] : group.nowhere_;
+    begin = block.begin;
+    size = block.end - block.begin;
+    shadow = &block.shadow;
+  }
+  const uint64_t offset = place - begin;
+  Access other;
+  if (bytes && offset < size && bytes <= size - offset &&
+      !(place & (uint64_t(alignment) - 1)) &&
+      shadow->touch(offset, bytes, flags & AICC_VIRTUAL_WRITE, shared,
+                    Access(clock, thread->number, flags & AICC_VIRTUAL_ATOMIC),
+                    clock, other) == Mistake::none)
+    return;
+  group.touch(*thread, place, bytes, alignment, flags, site);
 }
 
 // Tables of the object itself.
@@ -385,24 +442,14 @@ void Workgroup::touch(Thread &thread, uintptr_t address, uint64_t bytes,
                " bytes of workgroup memory");
     shadow = &sharedShadow_;
   } else {
-    Block *block = nullptr;
-    for (Block *known : recent_)
-      if (known && address >= known->begin && address < known->end)
-        block = known;
-    if (!block) {
-      block = launch_.memory.find(address);
-      if (block)
-        recent_[nextRecent_++ % 4] = block;
-    }
+    Block *block = launch_.memory.find(address);
+    if (block && site < recent_.size())
+      recent_[site] = block;
     if (!block && !write && isConstant(address, bytes))
       return;
     if (!block || address >= block->end || bytes > block->end - address)
       stop(thread, site,
            size() + " out of bounds, " + launch_.memory.describe(address));
-    if (block->launch != launch_.number || block->shadow.empty()) {
-      block->shadow.reset(block->end - block->begin);
-      block->launch = launch_.number;
-    }
     offset = address - block->begin;
     shadow = &block->shadow;
   }
@@ -410,14 +457,16 @@ void Workgroup::touch(Thread &thread, uintptr_t address, uint64_t bytes,
     stop(thread, site,
          size() + " at an address that is no multiple of " +
              std::to_string(alignment));
-  Toucher other;
+  const Clock &clock = shared ? sharedClock_ : clock_;
+  Access other;
   const Mistake mistake =
-      shadow->touch(offset, bytes, write, atomic, /*initialised=*/shared,
-                    {groupNumber_, thread.number, epoch_}, other);
+      shadow->touch(offset, bytes, write, /*initialised=*/shared,
+                    Access(clock, thread.number, atomic), clock, other);
   const char *where = shared ? " of workgroup memory" : "";
   auto whom = [&] {
-    return other.group == groupNumber_ ? nameOf(other.thread)
-                                       : std::string("another workgroup");
+    return other.ofSeveralGroups() || other.step() < clock_.group
+               ? std::string("another workgroup")
+               : nameOf(other.thread());
   };
   switch (mistake) {
   case Mistake::none:

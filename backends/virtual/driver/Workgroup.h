@@ -5,15 +5,17 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// One fiber per GPU thread, run in turn on the calling thread until they wait
-// for each other or end. A mistake ends the launch at once: the fibers are
-// abandoned where they are.
+// GPU threads run in turn on the calling thread, each until it waits for others
+// or ends. A fiber takes up one GPU thread after the other until one of them
+// waits, so that a kernel without barriers needs a single one. A mistake ends
+// the launch at once: the fibers are abandoned where they are.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef AICC_BACKENDS_VIRTUAL_DRIVER_WORKGROUP_H
 #define AICC_BACKENDS_VIRTUAL_DRIVER_WORKGROUP_H
 
+#include "Fiber.h"
 #include "Matrix.h"
 #include "Memory.h"
 
@@ -21,21 +23,22 @@
 
 #include <memory>
 #include <string>
-#include <ucontext.h>
 #include <vector>
 
 namespace aicc::backends::virtual_device {
 
 using KernelFunction = void (*)(const void *, aicc_virtual_thread *);
 
-/// Stacks of the fibers, used again by the next workgroup.
+/// Stacks of the fibers, used again by the next launch.
 class Stacks {
 public:
   static constexpr size_t bytes = 256 << 10;
+  /// Equal places of neighbouring stacks don't share a set of a cache.
+  static constexpr size_t stride = bytes + 5 * 64;
   ~Stacks();
   /// False if there is no memory for that many.
   bool reserve(size_t count);
-  void *stack(size_t i) { return static_cast<char *>(memory_) + i * bytes; }
+  void *stack(size_t i) { return static_cast<char *>(memory_) + i * stride; }
 
 private:
   void *memory_ = nullptr;
@@ -51,7 +54,7 @@ struct Launch {
   const void *arguments;
   uint32_t groupSize[3];
   uint32_t grid[3];
-  uint64_t number; // unique in the device
+  uint64_t &steps; // of the device, see Memory.h
   uint32_t maxSharedBytes;
 };
 
@@ -64,7 +67,7 @@ public:
   const std::string &error() const { return error_; }
 
 private:
-  enum class State { ready, barrier, shuffle, ended };
+  enum class State { fresh, ready, barrier, shuffle, ended };
 
   /// Takes place when it is waited for: as late as it may.
   struct Copy {
@@ -73,12 +76,13 @@ private:
     uint32_t site;
   };
 
+  struct Runner;
   struct Thread : aicc_virtual_thread {
     Workgroup *workgroup;
+    Runner *runner; // while it is neither fresh nor ended
     uint32_t number;
     State state;
     uint32_t site; // where it waits
-    ucontext_t context;
     // A shuffle under way.
     uint64_t value, mask;
     uint32_t kind, operand;
@@ -89,8 +93,14 @@ private:
     std::vector<std::vector<Copy>> copies; // groups, oldest first
   };
 
+  /// A fiber and what it does.
+  struct Runner {
+    Fiber fiber;
+    Workgroup *workgroup;
+  };
+
   static const aicc_virtual_services services;
-  static void start(unsigned high, unsigned low);
+  static void work(void *runner);
   static void access(aicc_virtual_thread *self, const void *address,
                      uint64_t bytes, uint32_t alignment, uint32_t flags,
                      uint32_t site);
@@ -112,6 +122,8 @@ private:
   void touch(Thread &thread, uintptr_t address, uint64_t bytes,
              uint32_t alignment, uint32_t flags, uint32_t site);
   bool isConstant(uintptr_t address, uint64_t bytes) const;
+  /// A fiber that takes up fresh threads.
+  Runner &idleRunner();
   /// Lets the others run until somebody makes the thread ready again.
   void wait(Thread &thread, State state, uint32_t site);
   bool releaseBarrier();
@@ -130,12 +142,16 @@ private:
   std::unique_ptr<unsigned char[]> sharedMemory_;
   unsigned char *shared_ = nullptr;
   Shadow sharedShadow_;
-  Block *recent_[4] = {};
-  unsigned nextRecent_ = 0;
-  ucontext_t scheduler_;
+  /// By site the block that it touched last; `nowhere_` before.
+  std::vector<Block *> recent_;
+  Block nowhere_;
+  std::vector<std::unique_ptr<Runner>> runners_;
+  std::vector<Runner *> idle_;
+  Fiber scheduler_;
+  size_t fresh_ = 0; // the first thread that nobody took up
+  /// For memory of the device, and for the workgroup's, which is new for each.
+  Clock clock_, sharedClock_;
   uint32_t group_[3] = {};
-  uint32_t groupNumber_ = 0;
-  uint32_t epoch_ = 0;
   std::string error_;
 };
 
