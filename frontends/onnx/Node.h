@@ -286,9 +286,10 @@ struct LoopParts {
   llvm::SmallVector<Value> results = {};
 };
 bool repeatWhenRun(Node &node, LoopParts &parts);
-/// Positions of the true elements of a vector of bool, ascending (i64); their
-/// number is read when the model runs.
-Value positionsOf(Node &node, Value flags);
+/// Positions of the true elements of a vector of bool, ascending (i64): the
+/// first `count`, which there must be, or all of them, whose number is read when
+/// the model runs.
+Value positionsOf(Node &node, Value flags, AffineExpr count = {});
 /// Reshape to a shape that is not known while importing.
 Value reshapeWhenRun(Node &node, Value value,
                      llvm::ArrayRef<Node::Element> wanted, bool allowZero);

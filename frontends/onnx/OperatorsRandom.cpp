@@ -284,10 +284,10 @@ static Value legacyNormal(Node &n, uint32_t seed, ArrayRef<AffineExpr> dims) {
   Value r2 = radius(u);
   if (!r2)
     return {};
-  Value outside = n.binary<gr::OrOp>(
-      n.compare(gr::Comparison::greater_equal, r2, n.scalar(1, real)),
-      n.compare(gr::Comparison::equal, r2, n.scalar(0, real)));
-  Value order = sortedOrder(n, n.cast(outside, n.b.getI32Type()), pairs, false);
+  Value kept = n.binary<gr::AndOp>(
+      n.compare(gr::Comparison::less, r2, n.scalar(1, real)),
+      n.compare(gr::Comparison::greater, r2, n.scalar(0, real)));
+  Value order = positionsOf(n, kept, pairs);
   RankedTensorType type = n.type({pairs, n.number(2)}, real);
   if (!order || !type)
     return {};

@@ -55,14 +55,15 @@ static Value runningSum(Node &n, Value vector, bool exclusive, int levels = 2) {
   return n.sliceAxis(n.reshape(rows, blocks * block), 0, n.number(0), count);
 }
 
-Value aicc::onnx::positionsOf(Node &n, Value flags) {
+Value aicc::onnx::positionsOf(Node &n, Value flags, AffineExpr count) {
   if (!flags || n.failed())
     return {};
   Type i64 = n.b.getI64Type();
   AffineExpr total = dimsOf(flags)[0];
   Value ones = n.cast(flags, i64);
-  Value number = n.reduce(ones, gr::ReduceKind::sum, {0}, false);
-  AffineExpr count = n.importer.readSymbol(number, "count");
+  if (!count)
+    count = n.importer.readSymbol(
+        n.reduce(ones, gr::ReduceKind::sum, {0}, false), "count");
   if (!count)
     return {};
   // The number of true elements before one is its place among them; the others
