@@ -219,6 +219,23 @@ static bool isContraction(linalg::GenericOp op) {
   });
 }
 
+/// Whether the body reads a tensor at a place that other elements tell.
+static bool readsByData(linalg::GenericOp op) {
+  std::function<bool(Value)> isData = [&](Value value) {
+    if (isa<BlockArgument>(value))
+      return value.getParentBlock() == op.getBody();
+    Operation *def = value.getDefiningOp();
+    return def->getBlock() == op.getBody() &&
+           (isa<tensor::ExtractOp>(def) ||
+            llvm::any_of(def->getOperands(), isData));
+  };
+  bool found = false;
+  op.walk([&](tensor::ExtractOp extract) {
+    found |= llvm::any_of(extract.getIndices(), isData);
+  });
+  return found;
+}
+
 static bool chooseLoops(Context &c, Form &form) {
   Emitter &e = c.e;
   linalg::GenericOp op = form.op;
@@ -255,7 +272,10 @@ static bool chooseLoops(Context &c, Form &form) {
     if (!gathering)
       gathering = loop;
   }
-  if (!lane && isContraction(op))
+  // Rows share nothing of what is read by data, and each of their reads is code
+  // of its own: for every number of rows, where that is dynamic.
+  bool byData = readsByData(op);
+  if (!lane && isContraction(op) && !byData)
     lane = gathering;
   if (!lane)
     return false;
@@ -264,7 +284,7 @@ static bool chooseLoops(Context &c, Form &form) {
   // with most iterations, the innermost of equals.
   int64_t best = 0;
   for (unsigned loop : llvm::reverse(parallel)) {
-    if (loop == form.lane)
+    if (loop == form.lane || byData)
       continue;
     int64_t size = constantOr(form.sizes[loop], 64);
     bool stays = llvm::any_of(accesses, [&](const Access &access) {
