@@ -185,7 +185,7 @@ std::optional<Known> Evaluator::shape() {
 }
 
 std::optional<Known> Evaluator::cast(Type element) {
-  if (!element)
+  if (!element || !element.isIntOrFloat())
     return std::nullopt;
   const Known *x = in(0);
   if (!x)

@@ -36,6 +36,14 @@ TEST(Strings, Constants) {
   EXPECT_EQ(b.import(), "error: tensor \"c\" has 0 strings, expected 2");
 }
 
+TEST(Strings, OfKnownNumbers) {
+  ModelBuilder b(19);
+  b.input("x", {2, 3}, STRING).output("z");
+  b.node("Shape", {"x"}, {"s"});
+  b.node("CastLike", {"s", "x"}, {"z"});
+  EXPECT_HAS(b.import(), "-> tensor<2x!graph.string>");
+}
+
 TEST(Strings, MoveByIndices) {
   ModelBuilder b;
   b.input("x", {2, 3}, STRING).input("y", {"n", 3}, STRING).output("z");
