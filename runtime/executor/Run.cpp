@@ -449,7 +449,7 @@ Status RunState::walk(const Profiler *profiler, const Observer *observer) {
   return {};
 }
 
-Status RunState::execute(const Hooks &hooks) {
+Status RunState::begin(const Hooks &hooks) {
   const Profiler *profiler =
       hooks.profiler.callback ? &hooks.profiler : nullptr;
   const Observer *observer =
@@ -480,6 +480,10 @@ Status RunState::execute(const Hooks &hooks) {
     for (size_t i = 0; i < outputs.size() && status.ok(); ++i)
       status = copyPort(outputs[i], package.outputs[i].name, false, profiler);
   }
+  return status;
+}
+
+Status RunState::finish(const Hooks &hooks, Status status) {
   // Also after a failure: what was given refers to the caller's memory.
   if (!loaded.device->flag(AICC_DEVICE_SYNCHRONOUS)) {
     Status waited = waitForAll();
@@ -489,8 +493,8 @@ Status RunState::execute(const Hooks &hooks) {
   // A device that failed may have lost what was recorded on it.
   if (!status.ok())
     forgetRecording();
-  if (status.ok() && profiler)
-    status = deliver(*profiler);
+  if (status.ok() && hooks.profiler.callback)
+    status = deliver(hooks.profiler);
   return status;
 }
 

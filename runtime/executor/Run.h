@@ -62,7 +62,14 @@ public:
   Status setInput(size_t index, aicc_tensor &tensor);
   Status setOutput(size_t index, aicc_tensor *tensor);
   // Runs the program, and waits.
-  Status execute(const Hooks &hooks);
+  Status execute(const Hooks &hooks) {
+    Status status = begin(hooks);
+    return finish(hooks, std::move(status));
+  }
+  // The same in two parts: gives the work to the device, and waits for it, with
+  // what the first one returned. Between them nothing else may be done.
+  Status begin(const Hooks &hooks);
+  Status finish(const Hooks &hooks, Status status);
   // After a run: the tensor of an output that was null; taken with its
   // reference.
   aicc_tensor *lateOutput(size_t index) { return late[index].made.get(); }

@@ -16,6 +16,9 @@ using namespace aicc::executor;
 // at every step and never the old ones again.
 static constexpr size_t bindingsKept = 16;
 
+// Of those that nobody waits for.
+static constexpr size_t runsAtOnce = 2;
+
 aicc_run::~aicc_run() {
   for (aicc_tensor *tensor : inputs)
     aicc_tensor_release(tensor);
@@ -234,25 +237,30 @@ Status Session::adopt(RunState &state, std::shared_ptr<const Binding> binding) {
   return status;
 }
 
-Status Session::runOn(RunState &state, std::span<aicc_tensor *const> inputs,
-                      std::span<aicc_tensor *> outputs) {
-  AICC_RETURN_IF_ERROR(overlap(inputs, outputs));
-  const uint64_t arenaBefore = state.arenaCapacity(),
-                 stagedBefore = state.stagedCapacity();
-  Status status;
+void Session::begin(Flight &flight, std::span<aicc_tensor *const> inputs,
+                    std::span<aicc_tensor *> outputs) {
+  RunState &state = *flight.state;
+  flight.arenaBefore = state.arenaCapacity();
+  flight.stagedBefore = state.stagedCapacity();
+  Status &status = flight.status;
+  status = overlap(inputs, outputs);
   for (size_t i = 0; i < inputs.size() && status.ok(); ++i)
     status = state.setInput(i, *inputs[i]);
   for (size_t i = 0; i < outputs.size() && status.ok(); ++i)
     status = state.setOutput(i, outputs[i]);
-  if (status.ok()) {
-    Hooks current;
-    if (hooked.load(std::memory_order_acquire)) {
-      std::lock_guard lock(hooksMutex);
-      current = hooks;
-    }
-    status = state.execute(current);
+  if (!status.ok())
+    return;
+  if (hooked.load(std::memory_order_acquire)) {
+    std::lock_guard lock(hooksMutex);
+    flight.hooks = hooks;
   }
-  account(state, arenaBefore, stagedBefore);
+  status = state.begin(flight.hooks);
+}
+
+Status Session::finish(Flight &flight, std::span<aicc_tensor *> outputs) {
+  RunState &state = *flight.state;
+  Status status = state.finish(flight.hooks, std::move(flight.status));
+  account(state, flight.arenaBefore, flight.stagedBefore);
   for (size_t i = 0; i < outputs.size() && status.ok(); ++i) {
     aicc_tensor *tensor = outputs[i] ? outputs[i] : state.lateOutput(i);
     if (tensor->type == AICC_STRING)
@@ -276,21 +284,24 @@ static void dropCreated(std::span<aicc_tensor *> outputs,
 Status Session::run(std::span<aicc_tensor *const> inputs,
                     std::span<aicc_tensor *> outputs) {
   AICC_RETURN_IF_ERROR(check(inputs, outputs));
-  std::unique_ptr<RunState> state;
-  AICC_RETURN_IF_ERROR(acquire(state));
+  Flight flight;
+  AICC_RETURN_IF_ERROR(acquire(flight.state));
+  RunState &state = *flight.state;
   Status status;
-  if (!matches(state->binding(), inputs)) {
+  if (!matches(state.binding(), inputs)) {
     std::shared_ptr<const Binding> binding;
     status = bind(inputs, binding);
     if (status.ok())
-      status = adopt(*state, std::move(binding));
+      status = adopt(state, std::move(binding));
   }
   std::vector<size_t> created;
   if (status.ok())
-    status = makeOutputs(*state->binding(), outputs, created);
-  if (status.ok())
-    status = runOn(*state, inputs, outputs);
-  giveBack(std::move(state));
+    status = makeOutputs(*state.binding(), outputs, created);
+  if (status.ok()) {
+    begin(flight, inputs, outputs);
+    status = finish(flight, outputs);
+  }
+  giveBack(std::move(flight.state));
   if (!status.ok())
     dropCreated(outputs, created);
   return status;
@@ -332,33 +343,86 @@ Status Session::runAsync(std::span<aicc_tensor *const> inputs,
   return {};
 }
 
+// Whether a run uses memory that one under way writes, or writes what that
+// uses.
+bool Session::sharesMemory(const aicc_run &run) const {
+  auto meet = [](const aicc_tensor *a, const aicc_tensor *b) {
+    const auto beginA = reinterpret_cast<uintptr_t>(a->data),
+               beginB = reinterpret_cast<uintptr_t>(b->data);
+    return beginA < beginB + b->bytes && beginB < beginA + a->bytes;
+  };
+  auto any = [&](const std::vector<aicc_tensor *> &x,
+                 const std::vector<aicc_tensor *> &y) {
+    for (const aicc_tensor *a : x)
+      for (const aicc_tensor *b : y)
+        if (a && b && meet(a, b))
+          return true;
+    return false;
+  };
+  for (const Flight &flight : flights)
+    if (any(run.outputs, flight.run->outputs) ||
+        any(run.outputs, flight.run->inputs) ||
+        any(run.inputs, flight.run->outputs))
+      return true;
+  return false;
+}
+
+void Session::begin(aicc_run *run) {
+  Flight flight;
+  flight.run = run;
+  flight.status = acquire(flight.state);
+  if (flight.status.ok() && flight.state->binding() != run->binding.get())
+    flight.status = adopt(*flight.state, run->binding);
+  if (flight.status.ok())
+    begin(flight, run->inputs, run->outputs);
+  flights.push_back(std::move(flight));
+}
+
+void Session::finishOldest() {
+  Flight flight = std::move(flights.front());
+  flights.pop_front();
+  aicc_run *run = flight.run;
+  Status status =
+      flight.state ? finish(flight, run->outputs) : std::move(flight.status);
+  if (flight.state)
+    giveBack(std::move(flight.state));
+  {
+    std::lock_guard lock(run->mutex);
+    run->code = status.code();
+    run->message = status.message();
+    run->done.store(true, std::memory_order_release);
+  }
+  run->finished.notify_all();
+  aicc_run_release(run);
+}
+
+// A device that works by itself gets a run before the one before is done: its
+// copies overlap the other's kernels.
 void Session::work() {
+  const size_t most =
+      loaded->device->flag(AICC_DEVICE_SYNCHRONOUS) ? 1 : runsAtOnce;
   while (true) {
-    aicc_run *run;
+    aicc_run *run = nullptr;
     {
       std::unique_lock lock(queueMutex);
-      queued.wait(lock, [this] { return stopping || !queue.empty(); });
-      if (queue.empty())
+      if (flights.empty())
+        queued.wait(lock, [this] { return stopping || !queue.empty(); });
+      if (!queue.empty()) {
+        run = queue.front();
+        queue.pop_front();
+      } else if (flights.empty()) {
         return;
-      run = queue.front();
-      queue.pop_front();
+      }
     }
-    std::unique_ptr<RunState> state;
-    Status status = acquire(state);
-    if (status.ok() && state->binding() != run->binding.get())
-      status = adopt(*state, run->binding);
-    if (status.ok())
-      status = runOn(*state, run->inputs, run->outputs);
-    if (state)
-      giveBack(std::move(state));
-    {
-      std::lock_guard lock(run->mutex);
-      run->code = status.code();
-      run->message = status.message();
-      run->done.store(true, std::memory_order_release);
+    if (!run) {
+      finishOldest();
+      continue;
     }
-    run->finished.notify_all();
-    aicc_run_release(run);
+    while (!flights.empty() && sharesMemory(*run))
+      finishOldest();
+    begin(run);
+    while (flights.size() >= most)
+      finishOldest();
   }
 }
 

@@ -68,8 +68,20 @@ private:
                      std::vector<size_t> &created) const;
   Status overlap(std::span<aicc_tensor *const> inputs,
                  std::span<aicc_tensor *const> outputs) const;
-  Status runOn(RunState &state, std::span<aicc_tensor *const> inputs,
-               std::span<aicc_tensor *> outputs);
+  // A run that the device has, or whose beginning failed.
+  struct Flight {
+    std::unique_ptr<RunState> state;
+    Hooks hooks;
+    Status status;
+    uint64_t arenaBefore = 0, stagedBefore = 0;
+    aicc_run *run = nullptr; // of an asynchronous one: the queue's reference
+  };
+  void begin(Flight &flight, std::span<aicc_tensor *const> inputs,
+             std::span<aicc_tensor *> outputs);
+  Status finish(Flight &flight, std::span<aicc_tensor *> outputs);
+  void begin(aicc_run *run);
+  void finishOldest();
+  bool sharesMemory(const aicc_run &run) const;
   Status adopt(RunState &state, std::shared_ptr<const Binding> binding);
   Status acquire(std::unique_ptr<RunState> &out);
   void giveBack(std::unique_ptr<RunState> state);
@@ -102,6 +114,7 @@ private:
   std::deque<aicc_run *> queue;
   bool stopping = false;
   std::thread worker;
+  std::deque<Flight> flights; // the worker's
 };
 
 } // namespace aicc::executor

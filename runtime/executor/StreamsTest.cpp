@@ -467,6 +467,85 @@ TEST_P(Replay, ByManyThreads) {
     thread.join();
 }
 
+//===----------------------------------------------------------------------===//
+// Runs that nobody waits for
+//===----------------------------------------------------------------------===//
+
+TEST_P(Streams, RunsOverlap) {
+  create(model());
+  constexpr int count = 6;
+  Tensor x[count], y[count];
+  Pending runs[count];
+  for (int r = 0; r < count; ++r) {
+    newTensor({2, 8}, x[r]);
+    std::fill_n(floats(x[r]), 16, float(r));
+  }
+  FakeDevice::mostAtOnce = 0;
+  FakeDevice::delay = 10000;
+  for (int r = 0; r < count; ++r) {
+    aicc_tensor *const inputs[] = {x[r]};
+    ASSERT_EQ(aicc_session_run_async(session, inputs, 1, y[r].out(), 1,
+                                     runs[r].out()),
+              AICC_OK);
+  }
+  for (int r = count; r-- > 0;) {
+    ASSERT_EQ(aicc_run_wait(runs[r]), AICC_OK);
+    for (int i = 0; i < 16; ++i)
+      EXPECT_EQ(floats(y[r])[i], float(r * 2 * (i % 8 + 1) + 10 * (i % 8)));
+  }
+  if (GetParam() == std::string("fake")) {
+    EXPECT_EQ(FakeDevice::mostAtOnce, 2);
+  }
+}
+
+// The result of one is what the next begins with.
+TEST_P(Streams, ChainedRunsFollowEachOther) {
+  create(model());
+  FakeDevice::delay = 5000;
+  constexpr int count = 4;
+  Tensor tensors[count + 1];
+  Pending runs[count];
+  newTensor({1, 8}, tensors[0]);
+  std::fill_n(floats(tensors[0]), 8, 1.f);
+  for (int r = 0; r < count; ++r) {
+    aicc_tensor *const inputs[] = {tensors[r]};
+    ASSERT_EQ(aicc_session_run_async(session, inputs, 1, tensors[r + 1].out(),
+                                     1, runs[r].out()),
+              AICC_OK);
+  }
+  ASSERT_EQ(aicc_run_wait(runs[count - 1]), AICC_OK);
+  for (int i = 0; i < 8; ++i) {
+    float expected = 1;
+    for (int r = 0; r < count; ++r)
+      expected = expected * float(2 * (i + 1)) + float(10 * i);
+    EXPECT_EQ(floats(tensors[count])[i], expected);
+  }
+}
+
+TEST_P(Streams, FailedRunsOfTheQueue) {
+  create(model());
+  for (int64_t calls = 0; calls < 40; ++calls) {
+    Tensor x, y[3];
+    Pending runs[3];
+    newTensor({2, 8}, x);
+    std::fill_n(floats(x), 16, 1.f);
+    aicc_tensor *const inputs[] = {x};
+    FakeDevice::failAfter = GetParam() == std::string("fake") ? calls : -1;
+    for (int r = 0; r < 3; ++r)
+      ASSERT_EQ(aicc_session_run_async(session, inputs, 1, y[r].out(), 1,
+                                       runs[r].out()),
+                AICC_OK);
+    aicc_status last = AICC_OK;
+    for (Pending &run : runs)
+      last = aicc_run_wait(run);
+    FakeDevice::failAfter = -1;
+    if (GetParam() == std::string("fake") && calls == 0) {
+      EXPECT_EQ(last, AICC_DEVICE_ERROR);
+    }
+    runAffine(2, 1);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Devices, Streams, ::testing::Values("cpu", "fake"));
 INSTANTIATE_TEST_SUITE_P(Devices, Replay, ::testing::Values("fake"));
 

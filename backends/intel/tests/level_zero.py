@@ -50,7 +50,7 @@ class Drivers(unittest.TestCase):
         self.assertIn("AICC_INTEL_DRIVER is 'vulkan', expected 'level-zero' or 'opencl'", notes)
 
     def test_model(self):
-        result = self.run_tool(package, "--device=intel", "--random", "--dim=batch=2", driver="level-zero",
+        result = self.run_tool(package, "--device=intel", "--random", "--dim=batch=2", "--benchmark=0.01", driver="level-zero",
                                ZE_ENABLE_VALIDATION_LAYER="1", ZE_ENABLE_PARAMETER_VALIDATION="1")
         self.assertEqual(result.returncode, 0, result.stderr)
         self.assertIn("f32, 2 x 10", result.stdout)

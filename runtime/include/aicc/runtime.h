@@ -344,7 +344,9 @@ AICC_API aicc_status aicc_session_run(aicc_session *session,
 /* The same without waiting. Inputs' shapes are checked before it returns; new
  * outputs are there at once and hold their values after the wait, but for those
  * whose shape only the run finds out: outputs[i] stays NULL, and
- * aicc_run_output() gives them. The run keeps the tensors. Runs of one session begin in the order they were given. */
+ * aicc_run_output() gives them. The run keeps the tensors. Runs of one session
+ * begin in the order they were given, and where one's memory is another's they
+ * follow each other. */
 AICC_API aicc_status aicc_session_run_async(
     aicc_session *session, aicc_tensor *const *inputs, size_t input_count,
     aicc_tensor **outputs, size_t output_count, aicc_run **out_run);
