@@ -67,6 +67,7 @@ static aicc_compiler_status run(const aicc_compiler_options *given,
     o.modelDirectory = options.model_directory;
   if (options.precision)
     o.precision = options.precision;
+  o.allowTf32 = options.allow_tf32;
   o.jobs = options.jobs;
   o.cache = !options.no_cache;
   if (!driver::check(o, error))

@@ -70,8 +70,8 @@ std::string listTargets() {
 }
 
 /// `family[:chip]` to records; false with a message otherwise.
-static bool resolve(const std::string &name, std::vector<Target> &targets,
-                    std::string &error) {
+static bool resolve(const std::string &name, bool allowTf32,
+                    std::vector<Target> &targets, std::string &error) {
   auto [family, chip] = llvm::StringRef(name).split(':');
   for (const auto &generator : target::codeGenerators()) {
     if (generator->family() != family)
@@ -80,6 +80,7 @@ static bool resolve(const std::string &name, std::vector<Target> &targets,
     if (failed(generator->resolve(chip, records, error)))
       return false;
     for (target::TargetRecord &record : records) {
+      record.allowTf32 = allowTf32;
       bool twice = llvm::any_of(targets, [&](const Target &have) {
         return have.record.name() == record.name();
       });
@@ -96,7 +97,7 @@ static bool resolve(const std::string &name, std::vector<Target> &targets,
 static bool resolveAll(const Options &options, std::vector<Target> &targets,
                        std::string &error) {
   for (const std::string &name : options.targets)
-    if (!resolve(name, targets, error))
+    if (!resolve(name, options.allowTf32, targets, error))
       return false;
   if (targets.empty())
     error = "no target is given";

@@ -37,12 +37,14 @@ struct Options {
   // What is in inputs that are no tensors (onnx::ImportOptions::sequences).
   std::vector<std::pair<std::string, std::string>> sequences;
   std::string precision = "f32"; // of the computation: f32, f16 or bf16
+  bool allowTf32 = false; // products of f32 may round their operands to tf32
   std::string objectDirectory; // where kernels' objects are saved, "" = nowhere
   std::string cacheDirectory;  // "" = the user's
   bool cache = true;
   unsigned jobs = 0;           // threads, 0 = one per core
   bool printAfterEach = false; // the IR after each pass, to stderr
   bool time = false;           // a table of stages and passes, to stderr
+  bool resources = false;      // registers and spills of kernels, to stdout
   bool verbose = false;        // what went where, to stderr
   bool progress = false;       // a line on the terminal
 };

@@ -309,6 +309,7 @@ static LogicalResult code(State &state) {
         failed(saveObjects(state, variant, kernels)))
       return failure();
     state.report.placement(target.record, *variant.module, variant.kernels);
+    state.report.resources(*target.generator, target.record, variant.kernels);
   }
   return success();
 }
@@ -321,7 +322,8 @@ static LogicalResult package(State &state) {
   std::vector<package::VariantInput> inputs;
   for (State::Variant &variant : state.variants)
     inputs.push_back({*variant.module, &variant.target->record, variant.kernels,
-                      variant.objects, variant.objectOf});
+                      variant.objects, variant.objectOf,
+                      state.options.precision});
   StringRef name = llvm::sys::path::stem(state.options.input);
   return success(
       package::writePackage(state.options.output, name, inputs, state.error));

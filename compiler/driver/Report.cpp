@@ -10,6 +10,7 @@
 #include "dialects/exec/Exec.h"
 
 #include "mlir/Pass/PassInstrumentation.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -127,6 +128,29 @@ void Report::placement(const target::TargetRecord &record, ModuleOp module,
       llvm::errs() << " " << source.getValue();
     llvm::errs() << "\n";
   }
+}
+
+void Report::resources(const target::CodeGenerator &generator,
+                       const target::TargetRecord &record,
+                       llvm::ArrayRef<target::KernelCode> kernels) {
+  if (!options.resources)
+    return;
+  unsigned told = 0;
+  for (const target::KernelCode &kernel : kernels) {
+    auto resources = generator.resources(kernel);
+    if (resources.empty())
+      continue;
+    ++told;
+    llvm::outs() << record.name() << " " << kernel.entry << ":";
+    llvm::ListSeparator comma(",");
+    for (const auto &[name, number] : resources)
+      llvm::outs() << comma << " " << number << " " << name;
+    llvm::outs() << "\n";
+  }
+  if (!told && !kernels.empty())
+    llvm::outs() << record.name()
+                 << ": objects of this target don't say what kernels take\n";
+  llvm::outs().flush();
 }
 
 void Report::finish() {

@@ -39,6 +39,10 @@ public:
   /// Which nodes became which kernel.
   void placement(const target::TargetRecord &record, mlir::ModuleOp module,
                  llvm::ArrayRef<target::KernelCode> kernels);
+  /// What each kernel takes of the chip, where its object says it.
+  void resources(const target::CodeGenerator &generator,
+                 const target::TargetRecord &record,
+                 llvm::ArrayRef<target::KernelCode> kernels);
 
 private:
   using Clock = std::chrono::steady_clock;

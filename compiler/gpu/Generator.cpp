@@ -89,6 +89,7 @@ LogicalResult Generator::compile(exec::KernelOp kernel,
                                  target::KernelCode &code) const {
   Lowered lowered;
   Options how = options(record);
+  how.allowTf32 = record.allowTf32;
   if (failed(lowerKernel(kernel, how, lowered)) ||
       failed(prepareModule(lowered.module)))
     return failure();

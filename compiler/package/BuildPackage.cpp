@@ -267,6 +267,10 @@ private:
     variant->family = input.record->family;
     variant->requires_.assign(input.record->required.begin(),
                               input.record->required.end());
+    if (input.precision != "f32")
+      variant->options.push_back(("precision=" + input.precision).str());
+    if (input.record->allowTf32)
+      variant->options.push_back("allow-tf32");
     for (const target::ObjectFile &object : input.objects) {
       auto entry = std::make_unique<ObjectT>();
       entry->format = object.format;

@@ -25,6 +25,7 @@ struct VariantInput {
   std::vector<target::KernelCode> kernels;
   std::vector<target::ObjectFile> objects;
   std::vector<unsigned> objectOf; // for each kernel
+  llvm::StringRef precision = "f32"; // that was asked for
 };
 
 /// Writes the package of all variants, the preferred ones of a family first.

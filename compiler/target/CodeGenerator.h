@@ -62,6 +62,9 @@ struct TargetRecord {
   unsigned subgroup = 0;
   unsigned maxWorkgroup = 0;
   unsigned sharedBytes = 0;
+  /// Products of f32 may round their operands to tf32: the user's choice, not
+  /// the chip's.
+  bool allowTf32 = false;
 
   /// "cpu:x86-64-v4"
   std::string name() const { return family + ":" + chip; }
@@ -130,6 +133,13 @@ public:
   /// The chip's matrix instructions, best first, as objects with name, shape,
   /// types and where each element lies. For people and tests.
   virtual llvm::json::Array matrixInstructions(const TargetRecord &) const {
+    return {};
+  }
+
+  /// What a compiled kernel takes of the chip (registers, spills, memory), by
+  /// the family's own names; empty where no object says it.
+  virtual std::vector<std::pair<std::string, int64_t>>
+  resources(const KernelCode &code) const {
     return {};
   }
 

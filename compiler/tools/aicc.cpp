@@ -49,8 +49,13 @@ int main(int argc, char **argv) {
       ->allow_extra_args(false);
   app.add_option("--precision", options.precision,
                  "What the model computes in: f32 (as it is), f16 or bf16");
+  app.add_flag("--allow-tf32", options.allowTf32,
+               "Products of f32 may round their operands to tf32 (GPUs)");
   app.add_option("--save-objects", options.objectDirectory,
                  "Folder for every kernel's object and assembly");
+  app.add_flag("--resources", options.resources,
+               "Print registers, spills and memory of kernels, where objects "
+               "say them");
   app.add_option("--jobs,-j", options.jobs, "Threads, 0 = one per core");
   app.add_flag("--no-cache", noCache, "Neither read nor write the cache");
   app.add_flag("--print-after-each", options.printAfterEach,

@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 using namespace mlir;
 using namespace aicc::graph;
@@ -64,14 +65,17 @@ static Bound boundOf(ElementsAttr value) {
     low = std::min(low, x);
     high = std::max(high, x);
   };
+  // In a mapped file they needn't be aligned.
+  auto addAll = [&](auto x) {
+    for (size_t i = 0; i + sizeof(x) <= data->bytes.size(); i += sizeof(x)) {
+      std::memcpy(&x, data->bytes.data() + i, sizeof(x));
+      add(x);
+    }
+  };
   if (element.isF32()) {
-    auto *x = reinterpret_cast<const float *>(data->bytes.data());
-    for (size_t i = 0; i < data->bytes.size() / sizeof(float); ++i)
-      add(x[i]);
+    addAll(float());
   } else if (element.isF64()) {
-    auto *x = reinterpret_cast<const double *>(data->bytes.data());
-    for (size_t i = 0; i < data->bytes.size() / sizeof(double); ++i)
-      add(x[i]);
+    addAll(double());
   } else {
     // What is stored in 16 bits fits into them.
     return {};

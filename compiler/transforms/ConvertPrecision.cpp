@@ -256,8 +256,9 @@ void ConvertPrecisionPass::keep(Operation *op, StringRef reason) {
 void ConvertPrecisionPass::convertProduct(Operation *op) {
   Value result = op->getResult(0);
   StringRef reason = reasonToKeep(op);
-  if (!isF32(op->getOperand(0)) && !widened.contains(op->getOperand(0)))
-    reason = "its operands are of different types";
+  for (Value operand : op->getOperands())
+    if (!isF32(operand) && !widened.contains(operand))
+      reason = "its operands are not of f32";
   bool wide =
       readElementwise(result) || needsPrecision(result) || !fits(result);
   if (!reason.empty()) {
@@ -287,7 +288,9 @@ void ConvertPrecisionPass::convertProduct(Operation *op) {
 
 void ConvertPrecisionPass::convert(Operation *op) {
   bool isOurs = op->getNumResults() == 1 && isF32(op->getResult(0));
-  if (!isOurs || isa<graph::ConstantOp>(op)) {
+  // Constants are narrowed for those who want that; loops, branches and calls
+  // have stored their results already.
+  if (!isOurs || op->getNumRegions() || isa<graph::ConstantOp, CallOp>(op)) {
     widenOperands(op);
     return;
   }

@@ -226,8 +226,8 @@ template <typename Op> static LogicalResult verifyWindows(Op op) {
            << "operand has rank " << type.getRank() << ", expected at least 2";
   Type filter = op.getFilter().getType().getElementType();
   if (type.getElementType() != filter &&
-      !(std::is_same_v<Op, ConvolutionOp> && isa<FloatType>(type.getElementType()) &&
-        isa<FloatType>(filter)))
+      !(std::is_same_v<Op, ConvolutionOp> &&
+        isa<FloatType>(type.getElementType()) && isa<FloatType>(filter)))
     return op.emitOpError() << "filter has element type "
                             << op.getFilter().getType().getElementType()
                             << ", expected " << type.getElementType();

@@ -171,7 +171,7 @@ class Session:
 
 
 def compile(model, *, targets="cpu", output=None, dims=None, values=None, sequences=None, directory=None,
-            precision="f32", jobs=0, cache=True):
+            precision="f32", allow_tf32=False, jobs=0, cache=True):
     """Compiles a model to a `Package`.
 
     model      a file's path, an ONNX model's bytes, or an `onnx.ModelProto`
@@ -182,6 +182,7 @@ def compile(model, *, targets="cpu", output=None, dims=None, values=None, sequen
     sequences  {input's name: what is in it}, of sequences and optionals: "3" elements, "[2,3][4,n]" (shapes), "none"
     directory  where a model that isn't a file has its external data
     precision  what the model computes in: "f32" (as it is), "f16" or "bf16"
+    allow_tf32 whether products of f32 may round their operands to tf32, on GPUs that have it
     jobs       threads, 0 = one per core
     cache      whether to use the user's cache of compiled kernels
     """
@@ -203,7 +204,7 @@ def compile(model, *, targets="cpu", output=None, dims=None, values=None, sequen
         good, message, needed = _compiler.compile(
             name, data, os.fspath(directory or ""), path, [targets] if isinstance(targets, str) else list(targets),
             list((dims or {}).items()), constants, list((sequences or {}).items()), precision,
-            jobs, cache)
+            allow_tf32, jobs, cache)
         if not good:
             raise CompileError(message, needed)
         return Package(path)

@@ -43,7 +43,8 @@ compile(const std::string &input, std::optional<nb::bytes> model,
         const std::vector<std::pair<std::string, int64_t>> &dims,
         const std::vector<Value> &values,
         const std::vector<std::pair<std::string, std::string>> &sequences,
-        const std::string &precision, unsigned jobs, bool cache) {
+        const std::string &precision, bool allowTf32, unsigned jobs,
+        bool cache) {
   std::vector<const char *> targetNames;
   for (const std::string &target : targets)
     targetNames.push_back(target.c_str());
@@ -70,6 +71,7 @@ compile(const std::string &input, std::optional<nb::bytes> model,
   options.values = constants.data();
   options.value_count = constants.size();
   options.precision = precision.c_str();
+  options.allow_tf32 = allowTf32;
   options.sequences = described.data();
   options.sequence_count = described.size();
   if (model) {
@@ -100,6 +102,7 @@ NB_MODULE(_compiler, m) {
   m.def("compile", compile, nb::arg("input"), nb::arg("model").none(),
         nb::arg("directory"), nb::arg("output"), nb::arg("targets"),
         nb::arg("dims"), nb::arg("values"), nb::arg("sequences"),
-        nb::arg("precision"), nb::arg("jobs"), nb::arg("cache"));
+        nb::arg("precision"), nb::arg("allow_tf32"), nb::arg("jobs"),
+        nb::arg("cache"));
   m.def("version", aicc_compiler_version);
 }

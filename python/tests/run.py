@@ -114,6 +114,23 @@ class Compile(unittest.TestCase):
         with self.assertRaisesRegex(aicc.Error, "'s' is missing"):
             session()
 
+    def test_precision(self):
+        generator = numpy.random.default_rng(0)
+        w = generator.standard_normal((64, 32), numpy.float32)
+        graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "test",
+                                  [helper.make_tensor_value_info("x", TensorProto.FLOAT, [4, 64])],
+                                  [helper.make_tensor_value_info("y", TensorProto.FLOAT, [4, 32])],
+                                  [helper.make_tensor("w", TensorProto.FLOAT, w.shape, w.tobytes(), raw=True)])
+        x = generator.standard_normal((4, 64), numpy.float32)
+        for precision, bound in (("f16", 5e-3), ("bf16", 4e-2)):
+            y, = aicc.compile(helper.make_model(graph), precision=precision, allow_tf32=True).session()(x)
+            self.assertEqual(y.dtype, numpy.float32)
+            error = abs(y - x @ w).max() / abs(x @ w).max()
+            self.assertLess(error, bound)
+            self.assertGreater(error, 1e-6)
+        with self.assertRaisesRegex(aicc.CompileError, "precision"):
+            aicc.compile(helper.make_model(graph), precision="f8")
+
     def test_errors(self):
         with self.assertRaisesRegex(aicc.CompileError, "damaged"):
             aicc.compile(b"no model")

@@ -179,6 +179,7 @@ private:
     out.field("target", variant.target);
     out.field("family", variant.family);
     out.field("requires", variant.required);
+    out.field("options", variant.options);
     out.key("objects").open('[');
     for (const Object &object : variant.objects) {
       out.open('{');

@@ -192,6 +192,7 @@ Status Parser::parse(const package::Package &from) {
 Status Parser::variant(const package::Variant &from, Variant &to) {
   AICC_RETURN_IF_ERROR(text(from.family(), to.family));
   AICC_RETURN_IF_ERROR(texts(from.requires_(), to.required));
+  AICC_RETURN_IF_ERROR(texts(from.options(), to.options));
   AICC_RETURN_IF_ERROR(spend(from.objects()));
   for (unsigned i = 0; from.objects() && i < from.objects()->size(); ++i) {
     Object &object = to.objects.emplace_back();

@@ -103,6 +103,7 @@ struct Variant {
   std::string target;
   std::string family;
   std::vector<std::string> required; // features
+  std::vector<std::string> options;  // of the compiler, for people
   std::vector<Object> objects;
   std::vector<Kernel> kernels;
   Expressions exprs;

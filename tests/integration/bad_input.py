@@ -163,6 +163,7 @@ def bad_usage(folder, report):
         ("aicc_unknown_target", [aicc, DIGITS, "--target=toaster", "-o", folder / "x"], ("toaster",)),
         ("aicc_unknown_chip", [aicc, DIGITS, "--target=cpu:z80", "-o", folder / "x"], ("z80",)),
         ("aicc_no_target", [aicc, DIGITS, "--target=cpu,,intel", "-o", folder / "x"], ("cpu,,intel",)),
+        ("aicc_unknown_precision", [aicc, DIGITS, "--precision=f8", "-o", folder / "x"], ("f8", "f16 or bf16")),
         ("aicc_unknown_stage", [aicc, DIGITS, "--emit=soup"], ("soup",)),
         ("aicc_two_models", [aicc, DIGITS, DIGITS, "-o", folder / "x"], ()),
         ("run_nothing", [aicc_run], ()),

@@ -70,6 +70,24 @@ def test_verbose(c):
     assert "node_Conv" in out + err, "-v doesn't say where the nodes went"
 
 
+def test_precision(c):
+    _, err = c.aicc("--target=cpu:native", "--precision=bf16", "-v", "-o", c.folder / "bf16.aicc")
+    assert "precision bf16: " in err and "kept in f32" in err, "-v doesn't say what was converted"
+    out, _ = c.good(program("aicc-run"), c.folder / "bf16.aicc", "--describe", "--json")
+    described = json.loads(out)
+    assert described["variants"][0]["options"] == ["precision=bf16"], "the package doesn't say its precision"
+    assert all(port["type"] == "f32" for port in described["outputs"]), "--precision changed an output's type"
+
+
+def test_resources(c):
+    out, _ = c.aicc("--target=rocm:gfx942,cuda:sm_90", "--allow-tf32", "--resources", "-o", c.folder / "gpu.aicc")
+    lines = [line for line in out.splitlines() if line.startswith("rocm:gfx942 k_")]
+    assert lines and all(" vgprs," in line and " 0 spilled vgprs" in line for line in lines), out[:400]
+    assert "cuda:sm_90: objects of this target don't say" in out, "--resources says nothing of cuda"
+    out, _ = c.good(program("aicc-run"), c.folder / "gpu.aicc", "--describe", "--json")
+    assert all(variant["options"] == ["allow-tf32"] for variant in json.loads(out)["variants"]), out[:400]
+
+
 def test_quiet(c):
     out, err = c.aicc("--target=cpu", "-o", c.folder / "x.aicc")
     assert not err.strip(), f"something was printed without a terminal: {err.strip()[:200]}"

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "backends/rocm/codegen/MatrixTable.h"
+#include "backends/rocm/codegen/Resources.h"
 #include "compiler/gpu/Generator.h"
 #include "compiler/target/MachineCode.h"
 
@@ -54,6 +55,11 @@ class RocmCodeGenerator final : public aicc::gpu::Generator {
     return llvm::any_of(chips, [&](const Chip &chip) {
       return chip.name == name && chip.inDefault;
     });
+  }
+
+  std::vector<std::pair<std::string, int64_t>>
+  resources(const target::KernelCode &code) const override {
+    return backends::rocm::resourcesOf(code.object, code.entry);
   }
 
   void registerDialects(DialectRegistry &registry) const override {

@@ -72,6 +72,7 @@ typedef struct aicc_compiler_options {
   const char *model_directory; /* where its external data is; NULL = nowhere */
   const aicc_compiler_sequence *sequences;
   size_t sequence_count;
+  int allow_tf32;        /* products of f32 may round their operands to tf32 */
   const char *precision; /* "f16" or "bf16"; NULL or "f32" = as the model says */
 } aicc_compiler_options;
 
