@@ -117,6 +117,7 @@ void addSimplifyPasses(OpPassManager &manager, llvm::StringRef precision) {
   function.addPass(transforms::createFoldConstantsPass());
   function.addPass(transforms::createRecognizeNormalizationPass());
   function.addPass(transforms::createRecognizeActivationsPass());
+  function.addPass(transforms::createRecognizeAttentionPass());
   function.addPass(transforms::createFoldScalesPass());
   function.addPass(transforms::createFoldConstantsPass());
   function.addPass(transforms::createSimplifyAlgebraPass());
@@ -160,7 +161,7 @@ void addKernelsPasses(OpPassManager &manager,
   function.addPass(createCSEPass());
   if (prepareNow)
     function.addPass(transforms::createFoldConstantsPass(/*all=*/true));
-  manager.addPass(transforms::createOutlineKernelsPass());
+  manager.addPass(transforms::createOutlineKernelsPass(record.fusedAttention));
   manager.addPass(lowering::createLowerKernelsPass());
 }
 

@@ -243,6 +243,33 @@ aicc::gpu::matchContraction(linalg::GenericOp generic) {
   return c;
 }
 
+linalg::GenericOp aicc::gpu::soleReduction(exec::KernelOp kernel) {
+  linalg::GenericOp reduction;
+  for (Value tensor : kernel.getBodyBlock()->getTerminator()->getOperands()) {
+    SmallVector<Request> requests = requestsOf(tensor);
+    if (requests.size() != 1 ||
+        (reduction && requests[0].generic != reduction))
+      return nullptr;
+    reduction = requests[0].generic;
+    SmallVector<AffineExpr> dims =
+        aicc::gpu::dimsOf(kernel, reduction->getResult(0));
+    SmallVector<unsigned> seen;
+    for (auto [expr, size] : llvm::zip(requests[0].index, dims)) {
+      if (size && graph::isConstant(size, 1))
+        continue;
+      auto dim = dyn_cast_or_null<AffineDimExpr>(expr);
+      if (!dim || llvm::is_contained(seen, dim.getPosition()))
+        return nullptr;
+      seen.push_back(dim.getPosition());
+    }
+    // No dimension of the result beyond the reduction's: it would be repeated.
+    for (auto [i, size] : llvm::enumerate(aicc::gpu::dimsOf(kernel, tensor)))
+      if (!(size && graph::isConstant(size, 1)) && !llvm::is_contained(seen, i))
+        return nullptr;
+  }
+  return reduction;
+}
+
 SmallVector<unsigned> aicc::gpu::rowDims(exec::KernelOp kernel, Value result) {
   SmallVector<unsigned> dims;
   for (auto [i, size] : llvm::enumerate(aicc::gpu::dimsOf(kernel, result)))

@@ -45,6 +45,41 @@ struct Contraction {
 };
 std::optional<Contraction> matchContraction(mlir::linalg::GenericOp generic);
 
+/// The reduction that all results are elementwise in, each element of it used
+/// once at most by each of them; null if there is none.
+mlir::linalg::GenericOp soleReduction(exec::KernelOp kernel);
+
+/// softmax(scores) * values where the scores are elementwise in a product: a
+/// contraction of the exponentials of another one, with the maximum and the sum
+/// of each row of scores in between.
+struct Attention {
+  mlir::linalg::GenericOp scores, exponentials, product;
+  Value maximum, sum;         // of the rows, results of generics
+  SmallVector<Value> maxima;  // others of the same scores
+  Value query, key;           // values of the body of `scores`
+  Value score;                // … of `exponentials`, before the maximum is
+                              // subtracted
+  Value weights, values;      // … of `product`
+  // Loops of `product`: those of the weights and (values or keys), of the
+  // weights only, of the values only, reduced.
+  SmallVector<unsigned> batch, queries, columns, keys;
+  SmallVector<unsigned> depth; // reduced loops of `scores`
+  /// The other loops of `scores` as loops of `product`.
+  SmallVector<std::pair<unsigned, unsigned>> shared;
+  /// The index of the exponentials, over the loops of `product`.
+  SmallVector<AffineExpr> index;
+};
+std::optional<Attention> matchAttention(exec::KernelOp kernel);
+
+/// The tensor that an argument of a generic's body is an element of.
+Value tensorOf(mlir::linalg::GenericOp generic, Value inBody);
+/// The generic that computes a tensor, if it has one result and no reduction.
+mlir::linalg::GenericOp elementwiseOf(Value tensor);
+/// What the body of a generic with one result yields.
+Value yielded(mlir::linalg::GenericOp generic);
+/// Whether a value of a body is the number 0.
+bool isZero(mlir::linalg::GenericOp generic, Value inBody);
+
 /// Reductions over the rows of one space: every one has the same index (r0,
 /// r1, …), and every result is either indexed by it or has it as some of its
 /// dimensions.

@@ -26,29 +26,7 @@ int64_t aicc::gpu::estimatedSize(ArrayRef<AffineExpr> loops,
 }
 
 std::optional<Contraction> aicc::gpu::matchProduct(exec::KernelOp kernel) {
-  // All results are elementwise in one and the same product.
-  linalg::GenericOp product;
-  for (Value tensor : kernel.getBodyBlock()->getTerminator()->getOperands()) {
-    SmallVector<Request> requests = requestsOf(tensor);
-    if (requests.size() != 1 || (product && requests[0].generic != product))
-      return std::nullopt;
-    product = requests[0].generic;
-    SmallVector<AffineExpr> dims =
-        aicc::gpu::dimsOf(kernel, product->getResult(0));
-    SmallVector<unsigned> seen;
-    for (auto [expr, size] : llvm::zip(requests[0].index, dims)) {
-      if (size && graph::isConstant(size, 1))
-        continue;
-      auto dim = dyn_cast_or_null<AffineDimExpr>(expr);
-      if (!dim || llvm::is_contained(seen, dim.getPosition()))
-        return std::nullopt;
-      seen.push_back(dim.getPosition());
-    }
-    // No dimension of the result beyond the product's: it would be repeated.
-    for (auto [i, size] : llvm::enumerate(aicc::gpu::dimsOf(kernel, tensor)))
-      if (!(size && graph::isConstant(size, 1)) && !llvm::is_contained(seen, i))
-        return std::nullopt;
-  }
+  linalg::GenericOp product = soleReduction(kernel);
   if (!product || !requestsOfBody(product).empty())
     return std::nullopt;
   std::optional<Contraction> c = matchContraction(product);

@@ -51,6 +51,16 @@ std::optional<MatrixPlan> planMatrixTiles(exec::KernelOp kernel,
                                           const Options &options);
 AffineExpr emitMatrixTiles(Emitter &e, const MatrixPlan &plan);
 
+/// Two products with a softmax in between, row by row of scores that are never
+/// in memory. `rows` is the rows of a thread.
+struct AttentionPlan {
+  Attention form;
+  unsigned rows;
+};
+std::optional<AttentionPlan> planAttention(exec::KernelOp kernel,
+                                           const Options &options);
+AffineExpr emitAttention(Emitter &e, const AttentionPlan &plan);
+
 /// The product of sizes.
 AffineExpr productOf(ArrayRef<AffineExpr> sizes, mlir::MLIRContext *context);
 

@@ -46,6 +46,7 @@ struct TargetRecord {
   bool channelsLast = true; // convolutions and pooling on [N, spatial, C]
   unsigned weightPanel = 0; // columns per panel of packed weights, 0 = as given
   bool wideOperands = false; // products read activations of 16 bits as f32
+  bool fusedAttention = false; // products around a softmax are one kernel
   bool hostFunctions = false; // its programs may call functions of the host
 
   // CPU: for code generation. Bits and counts.

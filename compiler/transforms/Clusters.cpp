@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/transforms/Clusters.h"
+#include "compiler/transforms/Evaluate.h"
 #include "dialects/graph/Control.h"
 #include "dialects/graph/Dims.h"
 
@@ -128,13 +129,28 @@ static bool sameShape(Type a, Type b) {
   return x.getShape() == y.getShape() && x.getEncoding() == y.getEncoding();
 }
 
-Clusters::Clusters(Block &block) : block(block) {
+Clusters::Clusters(Block &block, bool attention) : block(block) {
   unsigned next = 0;
   for (Operation &op : block)
     position[&op] = next++;
   findBinders();
+  if (attention)
+    findAttention();
   for (Operation &op : block)
     place(&op);
+}
+
+void Clusters::findAttention() {
+  for (auto scores : block.getOps<DotGeneralOp>()) {
+    if (chainOf.contains(scores))
+      continue;
+    std::optional<AttentionChain> chain = matchAttentionChain(scores);
+    if (!chain)
+      continue;
+    for (Operation *op : chain->ops)
+      chainOf[op] = chains.size();
+    chains.push_back(std::move(*chain));
+  }
 }
 
 void Clusters::findBinders() {
@@ -173,7 +189,9 @@ bool Clusters::usedOutside(Value value, unsigned cluster,
     auto it = owner.find(user);
     if (it != owner.end() && it->second == cluster)
       continue;
-    if (isCopiedCast(user) && !usedOutside(user->getResult(0), cluster, except))
+    if ((isCopiedCast(user) ||
+         (it == owner.end() && isa<BroadcastOp>(user))) &&
+        !usedOutside(user->getResult(0), cluster, except))
       continue;
     return true;
   }
@@ -278,6 +296,78 @@ bool Clusters::join(Operation *op, unsigned cluster) {
   return true;
 }
 
+/// Whether the cluster `from` needs a result of `into`.
+bool Clusters::cycles(unsigned from, unsigned into) const {
+  for (Operation *member : clusters[from].ops) {
+    if (symbolsDependOn(member, into))
+      return true;
+    for (const Base &needed : basesOf(member))
+      if (clusterOf(needed.value) != int(from) &&
+          dependsOn(needed.value, into))
+        return true;
+  }
+  return false;
+}
+
+/// An operator that costs about what reading its result would: it may be
+/// repeated for every tile that needs the element.
+static bool isCheap(Operation *op) {
+  if (isa<BroadcastOp, IotaOp, SliceOp, TransposeOp, ConcatenateOp, PadOp,
+          CastOp, CompareOp, SelectOp, AndOp, OrOp, NotOp>(op))
+    return true;
+  return isa<MultiplyOp, AddOp, SubtractOp>(op) &&
+         llvm::any_of(op->getOperands(), [](Value operand) {
+           return splatValue(operand).has_value() ||
+                  isa_and_nonnull<BroadcastOp, IotaOp>(operand.getDefiningOp());
+         });
+}
+
+/// Moves the producer of a value that only the cluster reads into it.
+bool Clusters::absorbPrologue(unsigned into, Value value) {
+  constexpr unsigned mostOps = 8; // of one operand
+  int from = clusterOf(value);
+  if (from < 0 || from == int(into))
+    return false;
+  const Cluster &source = clusters[from];
+  if ((source.kind != ClusterKind::elementwise &&
+       source.kind != ClusterKind::movement) ||
+      source.ops.size() > mostOps ||
+      source.ops.size() + clusters[into].ops.size() > maxOps ||
+      !llvm::all_of(source.ops, isCheap))
+    return false;
+  SmallVector<Value> results = resultsOf(source);
+  if (results.size() != 1 || results[0] != value ||
+      usedOutside(value, into, nullptr) || cycles(from, into))
+    return false;
+  merge(from, into);
+  return true;
+}
+
+void Clusters::placeAttention(AttentionChain &chain) {
+  unsigned into = create(chain.product, ClusterKind::attention);
+  for (Operation *op : chain.ops) {
+    if (isa<BroadcastOp>(op) || op == chain.product.getOperation())
+      continue; // copied
+    owner[op] = into;
+    clusters[into].ops.push_back(op);
+    clusters[into].first =
+        std::min(clusters[into].first, position.lookup(op));
+  }
+  llvm::sort(clusters[into].ops, [&](Operation *a, Operation *b) {
+    return position.lookup(a) < position.lookup(b);
+  });
+  SmallVector<Operation *> open(clusters[into].ops);
+  while (!open.empty())
+    for (const Base &base : basesOf(open.pop_back_val())) {
+      int from = clusterOf(base.value);
+      SmallVector<Operation *> more;
+      if (from >= 0)
+        more = clusters[from].ops;
+      if (absorbPrologue(into, base.value))
+        open.append(more);
+    }
+}
+
 /// Moves producers that only `op` uses into its cluster.
 void Clusters::absorbProducers(unsigned into, Operation *op) {
   for (const Base &base : basesOf(op)) {
@@ -288,20 +378,14 @@ void Clusters::absorbProducers(unsigned into, Operation *op) {
     const Cluster &target = clusters[into];
     bool pure = source.kind == ClusterKind::elementwise ||
                 (source.kind == ClusterKind::movement &&
-                 target.kind != ClusterKind::heavy);
+                 target.kind != ClusterKind::heavy &&
+                 target.kind != ClusterKind::attention);
     if (!pure || source.ops.size() + target.ops.size() > maxOps ||
         onlyReader(base.value) != op || resultsOf(source).size() != 1)
       continue;
     // Nothing but `op` waits for the producer, so only the other direction
     // could close a cycle.
-    bool cycle = false;
-    for (Operation *member : source.ops) {
-      cycle |= symbolsDependOn(member, into);
-      for (const Base &needed : basesOf(member))
-        cycle |=
-            clusterOf(needed.value) != from && dependsOn(needed.value, into);
-    }
-    if (!cycle)
+    if (!cycles(from, into))
       merge(from, into);
   }
 }
@@ -310,6 +394,29 @@ void Clusters::place(Operation *op) {
   std::optional<ClusterKind> kind = kindOf(op);
   if (!kind || op->getNumResults() == 0 || isCopiedCast(op))
     return;
+  if (auto it = chainOf.find(op);
+      it != chainOf.end() && !isa<BroadcastOp>(op)) {
+    AttentionChain &chain = chains[it->second];
+    if (op == chain.product.getOperation())
+      placeAttention(chain);
+    return;
+  }
+  if (isa<TransposeOp>(op)) {
+    // The result of attention is written where it is wanted.
+    Value operand = op->getOperand(0);
+    int producer = clusterOf(operand);
+    if (producer >= 0 && operand.hasOneUse() &&
+        clusters[producer].kind == ClusterKind::attention &&
+        clusters[producer].ops.size() < maxOps &&
+        resultsOf(clusters[producer]).size() == 1) {
+      Cluster &target = clusters[producer];
+      owner[op] = producer;
+      target.ops.push_back(op);
+      target.last = position.lookup(op);
+      target.shape = cast<RankedTensorType>(op->getResult(0).getType());
+      return;
+    }
+  }
   if (isa<BroadcastOp, IotaOp>(op)) {
     // Only where somebody needs the elements in memory.
     bool stored = llvm::any_of(op->getUsers(), [](Operation *user) {

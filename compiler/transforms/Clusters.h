@@ -13,7 +13,10 @@
 //   - an elementwise operator joins the kernel of an operand of its shape if
 //     its other operands are there before that kernel starts;
 //   - elementwise producers with one user join elementwise users, operators on
-//     rows, and data movement that reads each element at most once.
+//     rows, and data movement that reads each element at most once;
+//   - where the target has attention as one kernel: the chain from the product
+//     of queries and keys to the product with the values (AttentionChain.h),
+//     what only moves or scales its operands, and a transpose of its result.
 // Broadcasts, iotas and constants that are one number are copied into every
 // kernel that reads them. Reshapes are views and stand between kernels, and so
 // do updates of consecutive elements, which are copies. What uses a symbol that
@@ -25,7 +28,7 @@
 #ifndef AICC_COMPILER_TRANSFORMS_CLUSTERS_H
 #define AICC_COMPILER_TRANSFORMS_CLUSTERS_H
 
-#include "dialects/graph/Graph.h"
+#include "compiler/transforms/AttentionChain.h"
 
 #include "llvm/ADT/DenseMap.h"
 
@@ -40,6 +43,7 @@ enum class ClusterKind {
   gather,      // indices that are data, resampling: nothing joins as producer
   rows,
   heavy,
+  attention, // two products around a softmax
   alone // nothing joins it
 };
 
@@ -52,7 +56,8 @@ struct Cluster {
 
 class Clusters {
 public:
-  explicit Clusters(mlir::Block &block);
+  /// `attention`: whether attention may become one kernel.
+  explicit Clusters(mlir::Block &block, bool attention = false);
 
   /// Whether users take a copy instead of a buffer.
   static bool isInlined(mlir::Value value, mlir::Operation *user);
@@ -76,6 +81,10 @@ private:
   bool dependsOn(mlir::Operation *from, unsigned cluster) const;
   bool symbolsDependOn(mlir::Operation *op, unsigned cluster) const;
   void findBinders();
+  void findAttention();
+  void placeAttention(AttentionChain &chain);
+  bool absorbPrologue(unsigned into, mlir::Value value);
+  bool cycles(unsigned from, unsigned into) const;
   llvm::ArrayRef<mlir::Operation *> bindersOf(mlir::Operation *op) const;
   void merge(unsigned from, unsigned into);
   int clusterOf(mlir::Value value) const;
@@ -89,6 +98,8 @@ private:
   /// What binds symbols of the block that an operator uses.
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Operation *, 2>>
       binders;
+  std::vector<AttentionChain> chains;
+  llvm::DenseMap<mlir::Operation *, unsigned> chainOf;
   std::vector<Cluster> clusters; // those without operators were merged away
 };
 

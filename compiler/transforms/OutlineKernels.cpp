@@ -125,7 +125,7 @@ struct OutlineKernelsPass
   }
 
   void outline(Block &from, Block &to, IRMapping &mapping) {
-    Clusters clusters(from);
+    Clusters clusters(from, attention);
     OpBuilder builder(&getContext());
     builder.setInsertionPointToEnd(&to);
     for (const Clusters::Item &item : clusters.ordered()) {
@@ -414,11 +414,15 @@ struct OutlineKernelsPass
   Operation *program = nullptr;
 
 public:
-  OutlineKernelsPass() = default;
+  OutlineKernelsPass(bool attention = false) { this->attention = attention; }
   OutlineKernelsPass(const OutlineKernelsPass &other) : PassWrapper(other) {}
+
+  Option<bool> attention{*this, "attention", llvm::cl::init(false),
+                         llvm::cl::desc("attention becomes one kernel")};
 };
 } // namespace
 
-std::unique_ptr<Pass> aicc::transforms::createOutlineKernelsPass() {
-  return std::make_unique<OutlineKernelsPass>();
+std::unique_ptr<Pass>
+aicc::transforms::createOutlineKernelsPass(bool attention) {
+  return std::make_unique<OutlineKernelsPass>(attention);
 }

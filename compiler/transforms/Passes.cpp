@@ -15,6 +15,7 @@ void aicc::transforms::registerPasses() {
   mlir::registerPass(createFoldScalesPass);
   mlir::registerPass(createRecognizeNormalizationPass);
   mlir::registerPass(createRecognizeActivationsPass);
+  mlir::registerPass(createRecognizeAttentionPass);
   mlir::registerPass(createFoldQuantizationPass);
   mlir::registerPass([] { return createConvertPrecisionPass("f16"); });
   mlir::registerPass(createChooseLayoutPass);
@@ -24,5 +25,5 @@ void aicc::transforms::registerPasses() {
   mlir::registerPass(createSinkReshapesPass);
   mlir::registerPass([] { return createPackWeightsPass(); });
   mlir::registerPass(createWidenOperandsPass);
-  mlir::registerPass(createOutlineKernelsPass);
+  mlir::registerPass([] { return createOutlineKernelsPass(); });
 }

@@ -29,6 +29,8 @@ std::unique_ptr<mlir::Pass> createFoldScalesPass();
 std::unique_ptr<mlir::Pass> createRecognizeNormalizationPass();
 /// Sigmoid, SiLU, GELU and small powers in their cheapest form.
 std::unique_ptr<mlir::Pass> createRecognizeActivationsPass();
+/// Attention as exporters write it: products, softmax and what is elementwise.
+std::unique_ptr<mlir::Pass> createRecognizeAttentionPass();
 /// Products of dequantised operands as products of integers.
 std::unique_ptr<mlir::Pass> createFoldQuantizationPass();
 
@@ -55,7 +57,7 @@ std::unique_ptr<mlir::Pass> createPackWeightsPass(unsigned panel = 0);
 /// Left operands of products of 16-bit floats in f32, the same values.
 std::unique_ptr<mlir::Pass> createWidenOperandsPass();
 /// Groups operators into kernels and writes the program that launches them.
-std::unique_ptr<mlir::Pass> createOutlineKernelsPass();
+std::unique_ptr<mlir::Pass> createOutlineKernelsPass(bool attention = false);
 
 /// Registers every pass of this folder under its own flag.
 void registerPasses();

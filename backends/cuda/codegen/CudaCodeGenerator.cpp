@@ -61,6 +61,7 @@ class CudaCodeGenerator final : public aicc::gpu::Generator {
       record.triple = "nvptx64-nvidia-cuda";
       record.cpu = chip.name;
       record.features = chip.features;
+      record.fusedAttention = true;
       record.subgroup = 32;
       record.maxWorkgroup = 1024;
       record.sharedBytes = chip.sharedBytes;

@@ -51,6 +51,7 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
       record.required = {"subgroup16"};
       if (!backends::intel::matrixInstructions(chip).empty())
         record.required.push_back("xmx");
+      record.fusedAttention = true;
       record.subgroup = 16;
       record.maxWorkgroup = 512;
       record.sharedBytes = 64 * 1024;

@@ -77,6 +77,7 @@ class RocmCodeGenerator final : public aicc::gpu::Generator {
       record.required = {chip.name};
       record.triple = "amdgcn-amd-amdhsa";
       record.cpu = chip.name;
+      record.fusedAttention = true;
       record.subgroup = chip.wave;
       record.maxWorkgroup = 1024;
       record.sharedBytes = chip.sharedBytes;
