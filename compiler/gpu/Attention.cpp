@@ -80,6 +80,7 @@ struct Slice {
   ArrayRef<unsigned> lineDims, depthDims;
   unsigned extent; // elements of a line
   unsigned run;    // neighbours that a thread reads of it
+  unsigned step;   // the depth is gone through in multiples of this
   SmallVector<AffineExpr> lineSizes = {}, depthSizes = {};
   AffineExpr lineTotal = {}, depthTotal = {};
   bool alongDepth = false; // neighbours in memory are neighbours in depth
@@ -202,7 +203,7 @@ void Writer::fill(Slice &s, Value first, Value depth0) {
         globalX = e.select(e.less(globalX, e.apply(s.lineTotal)), globalX,
                            e.constant(0));
       Value inside;
-      if (!(deep && *deep % depth == 0)) {
+      if (!(deep && *deep % s.step == 0)) {
         inside = e.less(globalK, e.apply(s.depthTotal));
         globalK = e.select(inside, globalK, e.constant(0));
       }
@@ -456,11 +457,11 @@ AffineExpr aicc::gpu::emitAttention(Emitter &e, const AttentionPlan &plan) {
   unsigned columns = llvm::alignTo(columnCount, side * columnRun) / side;
 
   Slice query{form.scores, form.query, &w.scorePoint, queryLoops,
-              form.depth,  tileRows,   rowRun};
+              form.depth,  tileRows,   rowRun,        depth};
   Slice key{form.scores, form.key, &w.scorePoint, keyLoops,
-            form.depth,  tileKeys, keyRun};
-  Slice value{form.product, form.values,    &w.point, form.columns,
-              form.keys,    side * columns, columnRun};
+            form.depth,  tileKeys, keyRun,        depth};
+  Slice value{form.product, form.values,    &w.point,  form.columns,
+              form.keys,    side * columns, columnRun, tileKeys};
   w.prepare(query, "queries");
   w.prepare(key, "keys");
   w.prepare(value, "values");

@@ -52,7 +52,7 @@ func.func @merged_batch(%q: tensor<8x5x16xf16>, %k: tensor<8x16x7xf16>, %v: tens
 // Llama's repeat_kv: keys and values of 2 heads for queries of 6. The queries
 // that share keys become rows of one product, and nothing is repeated.
 // CHECK-LABEL: func.func @shared_keys
-// CHECK-SAME: %[[Q:.*]]: tensor<1x5x6x16xf32>, %[[K:.*]]: tensor<1x2x?x16xf32
+// CHECK-SAME: (%[[Q:[^:]*]]: tensor<1x5x6x16xf32>, %[[K:[^:]*]]: tensor<1x2x?x16xf32
 func.func @shared_keys(%q: tensor<1x5x6x16xf32>, %k: tensor<1x2x?x16xf32, affine_map<()[s0] -> (1, 2, s0, 16)>>, %v: tensor<1x2x?x16xf32, affine_map<()[s0] -> (1, 2, s0, 16)>>, %mask: tensor<1x1x5x?xf32, affine_map<()[s0] -> (1, 1, 5, s0)>>) -> tensor<1x5x96xf32> {
   // CHECK: %[[G:.*]] = graph.reshape %[[Q]] : (tensor<1x5x6x16xf32>) -> tensor<1x5x2x3x16xf32>
   // CHECK: %[[T:.*]] = graph.transpose %[[G]] [0, 2, 3, 1, 4]
