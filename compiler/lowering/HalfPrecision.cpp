@@ -65,6 +65,25 @@ struct ExpandConversion : OpRewritePattern<Op> {
   }
 };
 
+/// An integer becomes bf16 by way of f32: MLIR folds the two steps into one,
+/// for which targets call a library.
+template <typename Op> struct ExpandInteger : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(Op op,
+                                PatternRewriter &rewriter) const override {
+    Type to = op.getType();
+    if (isa<TensorType>(to) || !getElementTypeOrSelf(to).isBF16())
+      return failure();
+    ImplicitLocOpBuilder b(op.getLoc(), rewriter);
+    Type single = b.getF32Type();
+    if (auto vector = dyn_cast<VectorType>(to))
+      single = vector.clone(single);
+    rewriter.replaceOp(op, truncate(b, Op::create(b, single, op.getIn()), to));
+    return success();
+  }
+};
+
 /// Choices between values of bf16 are choices between their bits, so that what
 /// only moves such values needs no target that has the type.
 struct ExpandChoice : OpRewritePattern<arith::SelectOp> {
@@ -109,9 +128,11 @@ struct JoinBitcasts : OpRewritePattern<arith::BitcastOp> {
 } // namespace
 
 void populateHalfPrecision(RewritePatternSet &patterns) {
-  patterns
-      .add<ExpandChoice, JoinBitcasts, ExpandConversion<arith::ExtFOp, extend>,
-           ExpandConversion<arith::TruncFOp, truncate>>(patterns.getContext());
+  patterns.add<ExpandChoice, JoinBitcasts, ExpandInteger<arith::SIToFPOp>,
+               ExpandInteger<arith::UIToFPOp>,
+               ExpandConversion<arith::ExtFOp, extend>,
+               ExpandConversion<arith::TruncFOp, truncate>>(
+      patterns.getContext());
 }
 
 } // namespace aicc::lowering

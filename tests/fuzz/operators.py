@@ -491,6 +491,9 @@ def resize(g):
     x = g.pick(("float32",), rank=4, where=lambda array: array.size > 0)
     shape = g.values[x].shape
     mode = g.choice(["nearest", "linear", "cubic"])
+    # Whether what weighs nothing counts if it is NaN or infinite is open.
+    if mode != "nearest" and not numpy.isfinite(g.values[x]).all():
+        raise Reject
     where = g.choice(["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"])
     sizes = [*shape[:2], *(g.integer(1, 9) for _ in shape[2:])]
     g.node("Resize", [x, "", "", g.list(sizes)], mode=mode, coordinate_transformation_mode=where,

@@ -43,6 +43,16 @@ func.func @brain(%a: bf16) -> bf16 {
   return %1 : bf16
 }
 
+// Integers too: no target has such an instruction.
+// CHECK-LABEL: func.func @brain_of_integer
+// CHECK: arith.sitofp %{{.*}} : i64 to f32
+// CHECK-NOT: truncf
+// CHECK: arith.bitcast %{{.*}} : i16 to bf16
+func.func @brain_of_integer(%a: i64) -> bf16 {
+  %0 = arith.sitofp %a : i64 to bf16
+  return %0 : bf16
+}
+
 // With a constant that is no NaN one comparison is enough, and NaN passes.
 // CHECK-LABEL: func.func @relu
 // CHECK-SAME: (%[[A:.*]]: f32)
