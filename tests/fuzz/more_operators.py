@@ -53,8 +53,7 @@ def other_pooling(g):
 @operator
 def pooling_with_indices(g):
     x = images(g)
-    # Every system has an opinion of its own about the largest of NaN and a number.
-    if numpy.isnan(g.values[x]).any():
+    if numpy.isnan(g.values[x]).any():  # As in `pooling`.
         raise Reject
     kernel = [g.integer(1, min(3, size)) for size in g.values[x].shape[2:]]
     g.node("MaxPool", [x], outputs=2, kernel_shape=kernel, strides=[g.integer(1, 2) for _ in kernel])
