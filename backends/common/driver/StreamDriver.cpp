@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 using namespace aicc::backends::common;
 
@@ -23,13 +24,20 @@ Module *from(aicc_driver_module *p) { return reinterpret_cast<Module *>(p); }
 Kernel *from(aicc_driver_kernel *p) { return reinterpret_cast<Kernel *>(p); }
 Graph *from(aicc_driver_graph *p) { return reinterpret_cast<Graph *>(p); }
 
-// Calls with the device being the thread's; `what` is what is being done.
-template <typename Call>
-int on(Device &device, const std::string &what, Call call) {
+// Calls with the device being the thread's; `what` is what is being done, or
+// makes the text of that, which only a failure needs.
+template <typename What, typename Call>
+int on(Device &device, What what, Call call) {
   Current current(device);
-  if (current.code())
-    return device.check(current.code(), what);
-  return device.check(call(device.calls()), what);
+  int code = current.code();
+  if (!code)
+    code = call(device.calls());
+  if (!code)
+    return AICC_OK;
+  if constexpr (std::is_invocable_v<What>)
+    return device.check(code, what());
+  else
+    return device.check(code, what);
 }
 
 std::string bytesText(uint64_t bytes) {
@@ -59,15 +67,16 @@ const aicc_device_properties *deviceProperties(aicc_driver_device *device) {
 
 int alloc(aicc_driver_device *device, uint64_t bytes, uint32_t kind,
           void **out) {
-  return on(*from(device), "allocating " + bytesText(bytes),
-            [&](const Calls &calls) {
-              // Memory of the host that is pinned for all devices.
-              constexpr unsigned portable = 1;
-              bytes = std::max<uint64_t>(bytes, 1);
-              return kind == AICC_MEMORY_PINNED
-                         ? calls.hostAlloc(out, bytes, portable)
-                         : calls.memAlloc(out, bytes);
-            });
+  return on(
+      *from(device), [&] { return "allocating " + bytesText(bytes); },
+      [&](const Calls &calls) {
+        // Memory of the host that is pinned for all devices.
+        constexpr unsigned portable = 1;
+        bytes = std::max<uint64_t>(bytes, 1);
+        return kind == AICC_MEMORY_PINNED
+                   ? calls.hostAlloc(out, bytes, portable)
+                   : calls.memAlloc(out, bytes);
+      });
 }
 
 void release(aicc_driver_device *device, void *memory, uint32_t kind) {
@@ -82,12 +91,13 @@ void release(aicc_driver_device *device, void *memory, uint32_t kind) {
 
 int allocAsync(aicc_driver_stream *stream, uint64_t bytes, void **out) {
   Stream &s = *from(stream);
-  return on(*s.device, "allocating " + bytesText(bytes),
-            [&](const Calls &calls) {
-              bytes = std::max<uint64_t>(bytes, 1);
-              return s.device->pools ? calls.memAllocAsync(out, bytes, s.handle)
-                                     : calls.memAlloc(out, bytes);
-            });
+  return on(
+      *s.device, [&] { return "allocating " + bytesText(bytes); },
+      [&](const Calls &calls) {
+        bytes = std::max<uint64_t>(bytes, 1);
+        return s.device->pools ? calls.memAllocAsync(out, bytes, s.handle)
+                               : calls.memAlloc(out, bytes);
+      });
 }
 
 int freeAsync(aicc_driver_stream *stream, void *memory) {
@@ -309,14 +319,18 @@ int launch(aicc_driver_stream *stream, const aicc_launch *given) {
   Kernel &kernel = *from(given->kernel);
   // Events of a recording have no time of their own.
   Event *timing = s.recording ? nullptr : from(given->timing);
-  const std::string what = "launching '" + kernel.entry + "'";
+  auto what = [&] { return "launching '" + kernel.entry + "'"; };
   return on(device, what, [&](const Calls &calls) {
     int code = 0;
     if (given->shared_bytes > kernel.allowedShared) {
-      code = device.vendor->allowShared(kernel.function, given->shared_bytes);
-      if (code)
-        return code;
-      kernel.allowedShared = given->shared_bytes;
+      // Never less than another thread has asked for.
+      std::lock_guard lock(kernel.module->mutex);
+      if (given->shared_bytes > kernel.allowedShared) {
+        code = device.vendor->allowShared(kernel.function, given->shared_bytes);
+        if (code)
+          return code;
+        kernel.allowedShared = given->shared_bytes;
+      }
     }
     if (timing) {
       if (!timing->begin)
@@ -352,9 +366,11 @@ int copy(aicc_driver_stream *stream, void *to, const void *source,
   Stream &s = *from(stream);
   if (!bytes)
     return AICC_OK;
-  return on(*s.device, "copying " + bytesText(bytes), [&](const Calls &) {
-    return s.device->vendor->copy(to, source, bytes, s.handle);
-  });
+  return on(
+      *s.device, [&] { return "copying " + bytesText(bytes); },
+      [&](const Calls &) {
+        return s.device->vendor->copy(to, source, bytes, s.handle);
+      });
 }
 
 // The vendors fill with 1, 2 and 4 bytes, aligned. Anything else is written
@@ -395,17 +411,19 @@ int fill(aicc_driver_stream *stream, void *destination, uint64_t bytes,
   }
   auto *to = static_cast<unsigned char *>(destination);
   const bool aligned = reinterpret_cast<uintptr_t>(to) % width == 0;
-  return on(*s.device, "filling " + bytesText(bytes), [&](const Calls &calls) {
-    if (width == 1)
-      return calls.memsetD8(to, static_cast<unsigned char>(value), bytes,
-                            s.handle);
-    if (width == 2 && aligned)
-      return calls.memsetD16(to, static_cast<unsigned short>(value), bytes / 2,
-                             s.handle);
-    if (width == 4 && aligned)
-      return calls.memsetD32(to, unsigned(value), bytes / 4, s.handle);
-    return fillAny(*s.device->vendor, to, bytes, value, width, s.handle);
-  });
+  return on(
+      *s.device, [&] { return "filling " + bytesText(bytes); },
+      [&](const Calls &calls) {
+        if (width == 1)
+          return calls.memsetD8(to, static_cast<unsigned char>(value), bytes,
+                                s.handle);
+        if (width == 2 && aligned)
+          return calls.memsetD16(to, static_cast<unsigned short>(value),
+                                 bytes / 2, s.handle);
+        if (width == 4 && aligned)
+          return calls.memsetD32(to, unsigned(value), bytes / 4, s.handle);
+        return fillAny(*s.device->vendor, to, bytes, value, width, s.handle);
+      });
 }
 
 // Direct access between two devices where they can; copies work without.
@@ -436,8 +454,9 @@ int copyPeer(aicc_driver_stream *stream, void *destination,
   Device &device = *s.device, &peer = *from(sourceDevice);
   if (!bytes)
     return AICC_OK;
-  const std::string what =
-      "copying " + bytesText(bytes) + " from " + peer.label;
+  auto what = [&] {
+    return "copying " + bytesText(bytes) + " from " + peer.label;
+  };
   return on(device, what, [&](const Calls &) {
     if (!s.recording && device.index != peer.index)
       enablePeer(device, peer);
