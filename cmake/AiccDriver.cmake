@@ -22,6 +22,19 @@ function(aicc_add_driver name)
   target_link_libraries(${library} PRIVATE ${ARG_LINK})
   target_compile_options(${library} PRIVATE
     $<$<COMPILE_LANGUAGE:CXX>:-fno-exceptions -fno-rtti>)
+  # Each driver says what the handles are, and all become one library: without
+  # names of their own, the linker would take one driver's destructors and
+  # containers for another's. To the runtime they are opaque, as to drivers that
+  # are made of parts.
+  if(NOT ARG_PART AND NOT ARG_USES_PARTS)
+    foreach(handle device stream event module kernel graph)
+      target_compile_definitions(${library} PRIVATE
+        aicc_driver_${handle}=aicc_driver_${name}_${handle})
+    endforeach()
+  endif()
+  if(AICC_SANITIZE AND CMAKE_CXX_COMPILER_ID MATCHES Clang)
+    target_compile_options(${library} PRIVATE -fno-sanitize=function)
+  endif()
   set_target_properties(${library} PROPERTIES
     C_VISIBILITY_PRESET hidden CXX_VISIBILITY_PRESET hidden
     VISIBILITY_INLINES_HIDDEN ON)

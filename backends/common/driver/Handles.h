@@ -5,8 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The handles of aicc/driver.h are declared for all drivers alike; each driver
-// linked in gives them its own types, so these have names of their own.
+// The handles of aicc/driver.h are opaque; these are what they point at.
 //
 //===----------------------------------------------------------------------===//
 
