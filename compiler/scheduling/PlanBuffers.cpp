@@ -347,11 +347,14 @@ private:
 
   static std::string nameOf(Value value) {
     Location loc = value.getLoc();
-    if (auto result = dyn_cast<OpResult>(value))
-      if (auto fused = dyn_cast<FusedLoc>(loc);
-          fused &&
-          fused.getLocations().size() == result.getOwner()->getNumResults())
+    if (auto result = dyn_cast<OpResult>(value)) {
+      unsigned results = result.getOwner()->getNumResults();
+      auto fused = dyn_cast<FusedLoc>(loc);
+      if (fused && fused.getLocations().size() == results)
         loc = fused.getLocations()[result.getResultNumber()];
+      else if (results > 1) // one location for all says nothing of any
+        return {};
+    }
     if (auto fused = dyn_cast<FusedLoc>(loc))
       loc = fused.getLocations().front();
     return graph::valueName(loc).str();

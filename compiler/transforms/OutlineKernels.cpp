@@ -75,6 +75,7 @@ struct OutlineKernelsPass
     kernels.clear();
     graph::orderBySymbols(function.getBody().front());
     hoistConstants(function);
+    nameOnce(function);
 
     OpBuilder builder(function);
     auto names = [&](unsigned count, auto attribute) {
@@ -124,6 +125,26 @@ struct OutlineKernelsPass
     });
   }
 
+  /// A tensor of the model is one value. What passes put before it to compute
+  /// it took its location: of several the last one is the tensor. Which of an
+  /// operator's results a name belongs to isn't known.
+  static void nameOnce(func::FuncOp function) {
+    llvm::DenseMap<StringRef, Operation *> last;
+    auto named = [](Operation *op) {
+      return isa<graph::ConstantOp>(op) ? StringRef()
+                                        : graph::valueName(op->getLoc());
+    };
+    function.walk<WalkOrder::PreOrder>([&](Operation *op) {
+      if (StringRef name = named(op); !name.empty() && op->getNumResults() == 1)
+        last[name] = op;
+    });
+    function.walk([&](Operation *op) {
+      StringRef name = named(op), node = graph::nodeName(op->getLoc());
+      if (!name.empty() && !node.empty() && last.lookup(name) != op)
+        op->setLoc(graph::nodeLocation(op->getContext(), node));
+    });
+  }
+
   void outline(Block &from, Block &to, IRMapping &mapping) {
     Clusters clusters(from, attention);
     OpBuilder builder(&getContext());
@@ -157,14 +178,14 @@ struct OutlineKernelsPass
                                          mapping.lookup(reshape.getOperand()))
                         .getResult());
       } else if (auto update = dyn_cast<graph::UpdateOp>(op)) {
-        mapping.map(update.getResult(),
-                    exec::UpdateOp::create(
-                        builder, loc, update.getType(),
-                        mapping.lookup(update.getOperand()),
-                        mapping.lookup(update.getUpdate()),
-                        graph::makeMap(*consecutivePlace(update),
-                                       builder.getContext()))
-                        .getResult());
+        mapping.map(
+            update.getResult(),
+            exec::UpdateOp::create(
+                builder, loc, update.getType(),
+                mapping.lookup(update.getOperand()),
+                mapping.lookup(update.getUpdate()),
+                graph::makeMap(*consecutivePlace(update), builder.getContext()))
+                .getResult());
       } else if (auto loop = dyn_cast<graph::LoopOp>(op)) {
         OperationState state(loc, exec::LoopOp::getOperationName());
         state.addOperands(mapped(loop.getInits()));

@@ -41,6 +41,14 @@ class MemoryInfo(ctypes.Structure):
         "weight_bytes", "prepared_bytes", "arena_bytes", "arena_total_bytes", "staging_bytes", "peak_bytes")]
 
 
+class Value(ctypes.Structure):
+    _fields_ = [("struct_size", c_size_t), ("name", c_char_p), ("nodes", c_char_p), ("index", c_uint32),
+                ("loop_count", c_size_t), ("iterations", POINTER(c_int64)), ("type", c_int), ("rank", c_size_t),
+                ("dims", POINTER(c_int64)), ("data", c_void_p)]
+
+
+Observer = ctypes.CFUNCTYPE(None, POINTER(Value), c_void_p)
+
 _library = None
 
 
@@ -62,6 +70,7 @@ def library():
             ("aicc_session_run", c_int, [c_void_p, POINTER(c_void_p), c_size_t, POINTER(c_void_p), c_size_t]),
             ("aicc_session_memory", c_int, [c_void_p, POINTER(MemoryInfo)]),
             ("aicc_session_variant", c_char_p, [c_void_p]),
+            ("aicc_session_observe", c_int, [c_void_p, Observer, c_void_p]),
             ("aicc_tensor_from_host", c_int, [c_void_p, c_int, c_size_t, POINTER(c_int64), c_void_p, c_void_p,
                                               POINTER(c_void_p)]),
             ("aicc_tensor_release", None, [c_void_p]),
@@ -151,6 +160,27 @@ class Session:
             data = ctypes.string_at(api.aicc_tensor_data(tensor), api.aicc_tensor_bytes(tensor))
             found[name] = numpy.frombuffer(data, TYPES[api.aicc_tensor_type(tensor)]).reshape(shape)
         return found
+
+    def observe(self):
+        """Runs on what was bound: [(name, nodes, iterations of the loops around it, array)] of the values on the way."""
+        seen = []
+
+        def keep(pointer, _):
+            value = pointer.contents
+            shape = tuple(value.dims[: value.rank])
+            dtype = numpy.dtype(TYPES[value.type])
+            size = int(numpy.prod(shape, dtype=int)) * dtype.itemsize
+            data = ctypes.string_at(value.data, size) if size else b""
+            seen.append((value.name.decode(), value.nodes.decode(), tuple(value.iterations[: value.loop_count]),
+                         numpy.frombuffer(data, dtype).reshape(shape)))
+
+        callback = Observer(keep)
+        _check(library().aicc_session_observe(self.session, callback, None))
+        try:
+            self.run()
+        finally:
+            _check(library().aicc_session_observe(self.session, Observer(), None))
+        return seen
 
     def _release_tensors(self):
         for tensor in [*self.in_tensors, *self.out_tensors]:
