@@ -208,12 +208,12 @@ TEST_F(LevelZero, EventsBetweenStreams) {
   aicc_driver_event *event = nullptr;
   ok(driver.event_create(device, &event));
   ok(driver.stream_wait(other, event)); // of nothing
-  for (int round = 0; round < 200; ++round) {
+  for (int round = 0; round < 100; ++round) {
     ok(driver.fill(stream, y, 4096, 0, 1));
     ok(driver.event_record(stream, event));
     ok(driver.stream_wait(other, event));
     ok(driver.fill(other, y, 4096, 1, 1));
-    if (round % 50 == 49)
+    if (round % 25 == 24)
       ok(driver.stream_synchronize(other));
   }
   ok(driver.stream_synchronize(stream));
