@@ -13,20 +13,15 @@
 // scaled down, and the exponentials go through shared memory to meet slices of
 // the values. The sum of a row is divided by at the end.
 //
-// A maximum of minus infinity (nothing visible yet) counts as 0, so that hidden
-// keys give 0 and not NaN; at the end such a row gets what the softmax says:
-// its sum is NaN.
-//
 //===----------------------------------------------------------------------===//
 
+#include "compiler/gpu/AttentionValues.h"
 #include "compiler/gpu/Strategies.h"
 
 #include "dialects/graph/Dims.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-
-#include <limits>
 
 using namespace mlir;
 using namespace aicc;
@@ -38,14 +33,6 @@ static constexpr unsigned keysOfThread = 4;
 static constexpr unsigned tileKeys = side * keysOfThread;
 static constexpr unsigned padding = 4;       // of a line in shared memory
 static constexpr int64_t widestValues = 256; // columns of the values
-
-static SmallVector<AffineExpr> sizesOf(ArrayRef<AffineExpr> loops,
-                                       ArrayRef<unsigned> dims) {
-  SmallVector<AffineExpr> sizes;
-  for (unsigned dim : dims)
-    sizes.push_back(loops[dim]);
-  return sizes;
-}
 
 std::optional<AttentionPlan> aicc::gpu::planAttention(exec::KernelOp kernel,
                                                       const Options &options) {
@@ -91,20 +78,13 @@ struct Slice {
   unsigned stride() const { return extent + padding; }
 };
 
-struct Writer {
-  Emitter &e;
-  const Attention &form;
-  unsigned rows; // of a thread
-  Type f32;
-  SmallVector<AffineExpr> loops, scoreLoops;
-  SmallVector<Value> point, scorePoint; // values of the loops
+struct Writer : AttentionValues {
+  Writer(Emitter &e, const Attention &form) : AttentionValues(e, form) {
+    std::tie(tx, ty) = e.splitThread(side);
+  }
+
   Value tx, ty;
 
-  Value number(double value) {
-    return arith::ConstantOp::create(e.b, e.loc, FloatAttr::get(f32, value));
-  }
-  Value infinite() { return number(-std::numeric_limits<double>::infinity()); }
-  void set(ArrayRef<unsigned> dims, ArrayRef<Value> index);
   void prepare(Slice &slice, StringRef name);
   void fill(Slice &slice, Value first, Value depth0);
   Value position(Value thread, unsigned i, unsigned run);
@@ -112,26 +92,8 @@ struct Writer {
                           unsigned count, unsigned run);
   SmallVector<Value> multiply(ArrayRef<Value> x, ArrayRef<Value> y,
                               ArrayRef<Value> sums);
-  Value across(Value value, llvm::function_ref<Value(Value, Value)> combine);
-  Value score(Value product);
-  SmallVector<Value> loopsOfOperand(linalg::GenericOp generic, Value inBody,
-                                    ArrayRef<Value> at,
-                                    linalg::GenericOp inner);
-  Value condition(linalg::GenericOp generic, Value inBody, ArrayRef<Value> at);
-  Value factor(linalg::GenericOp generic, Value inBody, ArrayRef<Value> at);
-  Value perRow(linalg::GenericOp generic, Value inBody, ArrayRef<Value> at);
 };
 } // namespace
-
-/// Sets loops of the second product and, where they are the same, of the first.
-void Writer::set(ArrayRef<unsigned> dims, ArrayRef<Value> index) {
-  for (auto [dim, value] : llvm::zip(dims, index)) {
-    point[dim] = value;
-    for (auto [loop, same] : form.shared)
-      if (same == dim)
-        scorePoint[loop] = value;
-  }
-}
 
 /// Whether neighbours in a loop are neighbours in memory, as far as the body
 /// shows.
@@ -276,137 +238,6 @@ SmallVector<Value> Writer::multiply(ArrayRef<Value> x, ArrayRef<Value> y,
   return next;
 }
 
-/// Combines the values of the threads that share rows.
-Value Writer::across(Value value,
-                     llvm::function_ref<Value(Value, Value)> combine) {
-  e.shuffles = true;
-  for (unsigned offset = side / 2; offset; offset /= 2)
-    value = combine(value, mlir::gpu::ShuffleOp::create(
-                               e.b, e.loc, value, offset, e.options.subgroup,
-                               mlir::gpu::ShuffleMode::XOR)
-                               .getShuffleResult());
-  return value;
-}
-
-/// What the exponential of a product at `point` is taken of.
-Value Writer::score(Value product) {
-  e.provide(form.scores->getResult(0), product);
-  SmallVector<Value> index;
-  for (AffineExpr expr : form.index)
-    index.push_back(e.apply(expr, point));
-  linalg::GenericOp generic = form.exponentials;
-  Point at{generic, e.loopsAt(generic, 0, index), {}};
-  return e.evaluate(at, form.score);
-}
-
-SmallVector<Value> Writer::loopsOfOperand(linalg::GenericOp generic,
-                                          Value inBody, ArrayRef<Value> at,
-                                          linalg::GenericOp inner) {
-  OpOperand &operand =
-      generic->getOpOperand(cast<BlockArgument>(inBody).getArgNumber());
-  SmallVector<Value> index;
-  for (AffineExpr expr : generic.getMatchingIndexingMap(&operand).getResults())
-    index.push_back(e.apply(expr, at));
-  return e.loopsAt(inner, 0, index);
-}
-
-Value Writer::perRow(linalg::GenericOp generic, Value inBody,
-                     ArrayRef<Value> at) {
-  Point here{generic, SmallVector<Value>(at), {}};
-  return e.evaluate(here, inBody);
-}
-
-static bool isWeight(const Attention &form, linalg::GenericOp generic,
-                     Value inBody) {
-  SmallVector<std::pair<linalg::GenericOp, Value>> work{{generic, inBody}};
-  while (!work.empty()) {
-    auto [home, value] = work.pop_back_val();
-    if (Value tensor = tensorOf(home, value)) {
-      if (tensor == form.exponentials->getResult(0))
-        return true;
-      if (linalg::GenericOp inner = elementwiseOf(tensor))
-        work.push_back({inner, yielded(inner)});
-      continue;
-    }
-    if (Operation *op = value.getDefiningOp())
-      for (Value operand : op->getOperands())
-        work.push_back({home, operand});
-  }
-  return false;
-}
-
-/// A choice for the whole row.
-Value Writer::condition(linalg::GenericOp generic, Value inBody,
-                        ArrayRef<Value> at) {
-  if (!isWeight(form, generic, inBody))
-    return perRow(generic, inBody, at);
-  if (Value tensor = tensorOf(generic, inBody)) {
-    linalg::GenericOp inner = elementwiseOf(tensor);
-    return condition(inner, yielded(inner),
-                     loopsOfOperand(generic, inBody, at, inner));
-  }
-  Operation *op = inBody.getDefiningOp();
-  if (auto compare = dyn_cast<arith::CmpFOp>(op))
-    return arith::CmpFOp::create(e.b, e.loc, compare.getPredicate(),
-                                 factor(generic, compare.getLhs(), at),
-                                 factor(generic, compare.getRhs(), at));
-  IRMapping mapping;
-  for (Value operand : op->getOperands())
-    mapping.map(operand, condition(generic, operand, at));
-  return e.b.clone(*op, mapping)->getResult(0);
-}
-
-/// The weight of an exponential of 1, in f32 throughout.
-Value Writer::factor(linalg::GenericOp generic, Value inBody,
-                     ArrayRef<Value> at) {
-  if (Value tensor = tensorOf(generic, inBody)) {
-    if (tensor == form.exponentials->getResult(0))
-      return number(1);
-    if (isZero(generic, inBody))
-      return number(0);
-    linalg::GenericOp inner = elementwiseOf(tensor);
-    return factor(inner, yielded(inner),
-                  loopsOfOperand(generic, inBody, at, inner));
-  }
-  if (isZero(generic, inBody))
-    return number(0);
-  auto wide = [&](Value value) -> Value {
-    return value.getType() == f32
-               ? value
-               : arith::ExtFOp::create(e.b, e.loc, f32, value).getResult();
-  };
-  Operation *op = inBody.getDefiningOp();
-  if (auto select = dyn_cast<arith::SelectOp>(op))
-    return e.select(condition(generic, select.getCondition(), at),
-                    factor(generic, select.getTrueValue(), at),
-                    factor(generic, select.getFalseValue(), at));
-  if (isa<arith::ExtFOp, arith::TruncFOp>(op))
-    return factor(generic, op->getOperand(0), at);
-  unsigned side =
-      isWeight(form, generic, op->getOperand(0)) ? 0 : 1; // of the weight
-  Value x = factor(generic, op->getOperand(side), at);
-  Value y = wide(perRow(generic, op->getOperand(1 - side), at));
-  if (isa<arith::DivFOp>(op))
-    return arith::DivFOp::create(e.b, e.loc, x, y);
-  return arith::MulFOp::create(e.b, e.loc, x, y);
-}
-
-/// Stores what is computed from the second product, known at an index.
-static void storeResults(Emitter &e, Value product, ArrayRef<Value> index) {
-  auto returned = e.kernel.getBodyBlock()->getTerminator()->getOperands();
-  for (auto [number, tensor] : llvm::enumerate(returned)) {
-    SmallVector<Value> at(cast<RankedTensorType>(tensor.getType()).getRank(),
-                          e.constant(0));
-    if (tensor == product)
-      at.assign(index.begin(), index.end());
-    else
-      for (auto [expr, value] : llvm::zip(requestsOf(tensor)[0].index, index))
-        if (auto dim = dyn_cast_or_null<AffineDimExpr>(expr))
-          at[dim.getPosition()] = value;
-    e.store(number, at, e.result(number, at));
-  }
-}
-
 /// Neighbours that a thread takes of a line of so many elements.
 static unsigned runFor(int64_t count, unsigned vector) {
   unsigned run = vector;
@@ -417,48 +248,18 @@ static unsigned runFor(int64_t count, unsigned vector) {
 }
 
 AffineExpr aicc::gpu::emitAttention(Emitter &e, const AttentionPlan &plan) {
-  Attention form = plan.form;
   MLIRContext *context = e.kernel.getContext();
-  Writer w{e,
-           form,
-           plan.rows,
-           e.b.getF32Type(),
-           loopsOf(e.kernel, form.product),
-           loopsOf(e.kernel, form.scores),
-           {},
-           {},
-           {},
-           {}};
-  w.point.assign(w.loops.size(), e.constant(0));
-  w.scorePoint.assign(w.scoreLoops.size(), e.constant(0));
-  std::tie(w.tx, w.ty) = e.splitThread(side);
-  SmallVector<unsigned> queryLoops, keyLoops; // of the scores
-  auto scoreLoopOf = [&](unsigned dim) {
-    for (auto [loop, same] : form.shared)
-      if (same == dim)
-        return loop;
-    llvm_unreachable("a loop of both products");
-  };
-  for (unsigned dim : form.queries)
-    queryLoops.push_back(scoreLoopOf(dim));
-  for (unsigned dim : form.keys)
-    keyLoops.push_back(scoreLoopOf(dim));
-
-  SmallVector<AffineExpr> querySizes = sizesOf(w.loops, form.queries);
-  SmallVector<AffineExpr> keySizes = sizesOf(w.loops, form.keys);
-  SmallVector<AffineExpr> columnSizes = sizesOf(w.loops, form.columns);
-  AffineExpr queryTotal = productOf(querySizes, context);
-  AffineExpr keyTotal = productOf(keySizes, context);
-  int64_t columnCount = *graph::constantOf(productOf(columnSizes, context));
+  Writer w(e, plan.form);
+  Attention &form = w.form;
   unsigned rows = plan.rows, tileRows = side * rows;
   unsigned rowRun = std::min(rows, e.options.vector);
   unsigned keyRun = std::min(keysOfThread, e.options.vector);
-  unsigned columnRun = runFor(columnCount, e.options.vector);
-  unsigned columns = llvm::alignTo(columnCount, side * columnRun) / side;
+  unsigned columnRun = runFor(w.columnCount, e.options.vector);
+  unsigned columns = llvm::alignTo(w.columnCount, side * columnRun) / side;
 
-  Slice query{form.scores, form.query, &w.scorePoint, queryLoops,
+  Slice query{form.scores, form.query, &w.scorePoint, w.queryLoops,
               form.depth,  tileRows,   rowRun,        depth};
-  Slice key{form.scores, form.key, &w.scorePoint, keyLoops,
+  Slice key{form.scores, form.key, &w.scorePoint, w.keyLoops,
             form.depth,  tileKeys, keyRun,        depth};
   Slice value{form.product, form.values,    &w.point,  form.columns,
               form.keys,    side * columns, columnRun, tileKeys};
@@ -470,36 +271,25 @@ AffineExpr aicc::gpu::emitAttention(Emitter &e, const AttentionPlan &plan) {
 
   // Workgroups: tiles of queries fastest, then batch.
   SmallVector<AffineExpr> grid = sizesOf(w.loops, form.batch);
-  grid.push_back(queryTotal.ceilDiv(tileRows));
+  grid.push_back(w.queryTotal.ceilDiv(tileRows));
   SmallVector<Value> tileIndex = e.delinearize(e.block, grid);
   w.set(form.batch, tileIndex);
   Value firstRow = e.mul(tileIndex.back(), e.constant(tileRows));
 
-  auto rowsKnown = graph::constantOf(queryTotal);
-  auto keysKnown = graph::constantOf(keyTotal);
+  auto rowsKnown = graph::constantOf(w.queryTotal);
+  auto keysKnown = graph::constantOf(w.keyTotal);
   bool allRows = rowsKnown && *rowsKnown % tileRows == 0;
   bool allKeys = keysKnown && *keysKnown % tileKeys == 0;
-  auto larger = [&](Value x, Value y) -> Value {
-    return arith::MaxNumFOp::create(e.b, e.loc, x, y);
-  };
-  auto plus = [&](Value x, Value y) -> Value {
-    return arith::AddFOp::create(e.b, e.loc, x, y);
-  };
-  auto expOf = [&](Value x, Value most) -> Value {
-    return math::ExpOp::create(e.b, e.loc,
-                               arith::SubFOp::create(e.b, e.loc, x, most));
-  };
-  auto isHidden = [&](Value most) -> Value {
-    return arith::CmpFOp::create(e.b, e.loc, arith::CmpFPredicate::OEQ, most,
-                                 w.infinite());
-  };
+  SmallVector<unsigned> sameRow; // lanes
+  for (unsigned offset = side / 2; offset; offset /= 2)
+    sameRow.push_back(offset);
 
   // Carried through the keys: the results, maximum and partial sum of rows.
   SmallVector<Value> state(rows * columns, w.number(0));
   state.append(rows, w.infinite());
   state.append(rows, w.number(0));
   e.loop(
-      e.constant(0), e.apply(keyTotal), e.constant(tileKeys), state,
+      e.constant(0), e.apply(w.keyTotal), e.constant(tileKeys), state,
       [&](Value key0, ArrayRef<Value> carried) -> SmallVector<Value> {
         SmallVector<Value> results(carried.take_front(rows * columns));
         SmallVector<Value> most(carried.slice(rows * columns, rows));
@@ -534,17 +324,17 @@ AffineExpr aicc::gpu::emitAttention(Emitter &e, const AttentionPlan &plan) {
         SmallVector<Value> inside;
         for (unsigned j = 0; j < keysOfThread; ++j) {
           Value at = e.add(key0, w.position(w.tx, j, keyRun));
-          inside.push_back(allKeys ? Value() : e.less(at, e.apply(keyTotal)));
+          inside.push_back(allKeys ? Value() : e.less(at, e.apply(w.keyTotal)));
           if (inside[j])
             at = e.select(inside[j], at, e.constant(0));
-          keyIndex.push_back(e.delinearize(at, keySizes));
+          keyIndex.push_back(e.delinearize(at, w.keySizes));
         }
         for (unsigned i = 0; i < rows; ++i) {
           Value row = e.add(firstRow, w.position(w.ty, i, rowRun));
           if (!allRows)
-            row =
-                e.select(e.less(row, e.apply(queryTotal)), row, e.constant(0));
-          w.set(form.queries, e.delinearize(row, querySizes));
+            row = e.select(e.less(row, e.apply(w.queryTotal)), row,
+                           e.constant(0));
+          w.set(form.queries, e.delinearize(row, w.querySizes));
           SmallVector<Value> scores;
           Value best;
           for (unsigned j = 0; j < keysOfThread; ++j) {
@@ -555,15 +345,15 @@ AffineExpr aicc::gpu::emitAttention(Emitter &e, const AttentionPlan &plan) {
             if (inside[j])
               score = e.select(inside[j], score, w.infinite());
             scores.push_back(score);
-            best = best ? larger(best, score) : score;
+            best = best ? w.larger(best, score) : score;
           }
-          best = larger(most[i], w.across(best, larger));
-          Value base = e.select(isHidden(best), w.number(0), best);
-          Value scale = expOf(most[i], base);
-          Value sum = arith::MulFOp::create(e.b, e.loc, sums[i], scale);
+          best = w.larger(most[i], w.across(best, sameRow, true));
+          Value base = e.select(w.isHidden(best), w.number(0), best);
+          Value scale = w.exponential(most[i], base);
+          Value sum = w.times(sums[i], scale);
           for (unsigned j = 0; j < keysOfThread; ++j) {
-            Value weight = expOf(scores[j], base);
-            sum = plus(sum, weight);
+            Value weight = w.exponential(scores[j], base);
+            sum = w.plus(sum, weight);
             Value to = e.add(
                 e.mul(w.position(w.tx, j, keyRun), e.constant(weightStride)),
                 w.position(w.ty, i, rowRun));
@@ -571,7 +361,7 @@ AffineExpr aicc::gpu::emitAttention(Emitter &e, const AttentionPlan &plan) {
           }
           for (unsigned j = 0; j < columns; ++j) {
             Value &result = results[i * columns + j];
-            result = arith::MulFOp::create(e.b, e.loc, result, scale);
+            result = w.times(result, scale);
           }
           most[i] = best;
           sums[i] = sum;
@@ -610,43 +400,21 @@ AffineExpr aicc::gpu::emitAttention(Emitter &e, const AttentionPlan &plan) {
     return grid.back();
 
   // Results: the factor of a row, then its elements.
-  Value result = form.product->getResult(0);
-  AffineMap map =
-      form.product.getIndexingMapMatchingResult(cast<OpResult>(result));
-  Value nan = w.number(std::numeric_limits<double>::quiet_NaN());
   for (unsigned i = 0; i < rows; ++i) {
     Value most = state[rows * columns + i];
-    Value sum = w.across(state[rows * (columns + 1) + i], plus);
+    Value sum = w.across(state[rows * (columns + 1) + i], sameRow, false);
     Value row = e.add(firstRow, w.position(w.ty, i, rowRun));
-    e.guarded(allRows ? Value() : e.less(row, e.apply(queryTotal)), [&] {
-      w.set(form.queries, e.delinearize(row, querySizes));
-      Value broken = arith::CmpFOp::create(e.b, e.loc,
-                                           arith::CmpFPredicate::UNO, sum, sum);
-      e.provide(form.maximum, most);
-      for (Value other : form.maxima)
-        e.provide(other, e.select(broken, nan, most));
-      e.provide(form.sum, e.select(isHidden(most), nan, sum));
-      Value factor = w.factor(form.product, form.weights, w.point);
-      if (!keysKnown || !*keysKnown) {
-        Value none = e.less(e.apply(keyTotal), e.constant(1));
-        factor = e.select(none, w.number(0), factor);
-      }
-      Value chosen = arith::CmpFOp::create(
-          e.b, e.loc, arith::CmpFPredicate::OEQ, factor, w.number(0));
+    e.guarded(allRows ? Value() : e.less(row, e.apply(w.queryTotal)), [&] {
+      w.set(form.queries, e.delinearize(row, w.querySizes));
+      Value factor = w.rowFactor(most, sum);
       for (unsigned j = 0; j < columns; ++j) {
         Value column = w.position(w.tx, j, columnRun);
-        e.guarded(columnCount % (side * columnRun) == 0
+        e.guarded(w.columnCount % (side * columnRun) == 0
                       ? Value()
-                      : e.less(column, e.constant(columnCount)),
+                      : e.less(column, e.constant(w.columnCount)),
                   [&] {
-                    w.set(form.columns, e.delinearize(column, columnSizes));
-                    Value scaled = arith::MulFOp::create(
-                        e.b, e.loc, state[i * columns + j], factor);
-                    e.provide(result, e.select(chosen, w.number(0), scaled));
-                    SmallVector<Value> index;
-                    for (AffineExpr expr : map.getResults())
-                      index.push_back(e.apply(expr, w.point));
-                    storeResults(e, result, index);
+                    w.set(form.columns, e.delinearize(column, w.columnSizes));
+                    w.store(state[i * columns + j], factor);
                   });
       }
     });

@@ -60,6 +60,8 @@ LogicalResult aicc::gpu::lowerKernel(exec::KernelOp kernel,
   Value first = kernel.getBodyBlock()->getTerminator()->getOperand(0);
   if (auto scatter = first.getDefiningOp<exec::ScatterOp>())
     groups = emitScatter(e, scatter);
+  else if (auto plan = planMatrixAttention(kernel, options))
+    groups = emitMatrixAttention(e, *plan);
   else if (auto plan = planAttention(kernel, options))
     groups = emitAttention(e, *plan);
   else if (auto plan = planMatrixTiles(kernel, options))

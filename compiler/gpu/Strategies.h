@@ -61,6 +61,17 @@ std::optional<AttentionPlan> planAttention(exec::KernelOp kernel,
                                            const Options &options);
 AffineExpr emitAttention(Emitter &e, const AttentionPlan &plan);
 
+/// The same by matrix instructions.
+struct MatrixAttentionPlan {
+  Attention form; // query, key and values in the instruction's type
+  const MatrixInstruction *instruction;
+  unsigned keys;           // of a tile
+  unsigned depth, columns; // whole fragments of them
+};
+std::optional<MatrixAttentionPlan> planMatrixAttention(exec::KernelOp kernel,
+                                                       const Options &options);
+AffineExpr emitMatrixAttention(Emitter &e, const MatrixAttentionPlan &plan);
+
 /// The product of sizes.
 AffineExpr productOf(ArrayRef<AffineExpr> sizes, mlir::MLIRContext *context);
 

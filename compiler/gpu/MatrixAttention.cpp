@@ -1,0 +1,549 @@
+//===- MatrixAttention.cpp - attention by matrix instructions -------------===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// Attention.cpp by matrix instructions. Each subgroup has rows of queries of
+// its own, whose fragments stay in registers; all subgroups of a workgroup
+// share tiles of keys and values in shared memory. A row of scores belongs to
+// lanes of one subgroup: those that differ in bits whose bases run along
+// columns.
+//
+// The exponentials are the left operand of the second product. Where its layout
+// is that of the first one's result, fragments are handed on in registers;
+// otherwise they go through shared memory.
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/gpu/AttentionValues.h"
+#include "compiler/gpu/Strategies.h"
+
+#include "dialects/graph/Dims.h"
+
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace mlir;
+using namespace aicc;
+using namespace aicc::gpu;
+
+static constexpr unsigned chunkBytes = 16; // moved at once, and padding
+static constexpr int64_t widest = 256;     // depth and columns
+
+/// The value under an extension to the accumulator's type.
+static Value withoutExtension(Value inBody) {
+  auto wider = inBody.getDefiningOp<arith::ExtFOp>();
+  return wider ? wider.getIn() : inBody;
+}
+
+/// For each element of a fragment of a the element of the result that has its
+/// place: (number of the result's fragment, element in it); nothing if lanes
+/// hold others.
+static std::optional<SmallVector<std::pair<unsigned, unsigned>>>
+chained(const MatrixInstruction &row) {
+  auto same = [](const Basis &x, const Basis &y) {
+    return x.line == y.line && x.place == y.place;
+  };
+  if (!llvm::equal(row.a.lanes, row.c.lanes, same))
+    return std::nullopt;
+  SmallVector<std::pair<unsigned, unsigned>> found;
+  for (unsigned i = 0; i < row.a.count(); ++i) {
+    Basis wanted = row.a.at(0, i);
+    unsigned size = found.size();
+    for (unsigned j = 0; j < row.c.count() && found.size() == size; ++j) {
+      Basis have = row.c.at(0, j);
+      if (have.line == wanted.line && have.place == wanted.place % row.columns)
+        found.push_back({wanted.place / row.columns, j});
+    }
+    if (found.size() == size)
+      return std::nullopt;
+  }
+  return found;
+}
+
+std::optional<MatrixAttentionPlan>
+aicc::gpu::planMatrixAttention(exec::KernelOp kernel, const Options &options) {
+  std::optional<AttentionPlan> plain = planAttention(kernel, options);
+  if (!plain || options.matrix.empty())
+    return std::nullopt;
+  const Attention &form = plain->form;
+  MatrixAttentionPlan plan{form, nullptr, 0, 0, 0};
+  plan.form.query = withoutExtension(form.query);
+  plan.form.key = withoutExtension(form.key);
+  plan.form.values = withoutExtension(form.values);
+  Type operand = plan.form.query.getType();
+  if (plan.form.key.getType() != operand ||
+      plan.form.values.getType() != operand ||
+      operand.getIntOrFloatBitWidth() != 16)
+    return std::nullopt;
+  MLIRContext *context = kernel.getContext();
+  SmallVector<AffineExpr> loops = loopsOf(kernel, form.product);
+  auto size = [&](ArrayRef<AffineExpr> of, ArrayRef<unsigned> dims) {
+    return graph::constantOf(productOf(sizesOf(of, dims), context));
+  };
+  auto depth = size(loopsOf(kernel, form.scores), form.depth);
+  auto columns = size(loops, form.columns);
+  auto queries = size(loops, form.queries);
+  if (!depth || *depth > widest || !columns || (queries && *queries <= 32))
+    return std::nullopt;
+  unsigned subgroups = options.workgroup / options.subgroup;
+  for (const MatrixInstruction &row : options.matrix) {
+    if (!isOperand(row.operand, operand) || row.result != MatrixType::f32 ||
+        row.lanes() != options.subgroup)
+      continue;
+    plan.instruction = &row;
+    plan.depth = llvm::alignTo(*depth, row.depth);
+    plan.columns = llvm::alignTo(*columns, row.columns);
+    for (unsigned keys : {64u, 32u}) {
+      if (keys % row.columns || keys % row.depth)
+        continue;
+      plan.keys = keys;
+      unsigned bytes = keys * (2 * plan.depth + chunkBytes) +
+                       plan.columns * (2 * keys + chunkBytes);
+      if (!chained(row))
+        bytes += subgroups * row.rows * (2 * keys + chunkBytes);
+      if (bytes <= options.sharedBytes)
+        return plan;
+    }
+  }
+  return std::nullopt;
+}
+
+namespace {
+/// Lines of elements of 16 bits in shared memory.
+struct Lines {
+  unsigned count, length;
+  Type type;
+  Value memory = {};
+
+  unsigned stride() const { return length + chunkBytes / 2; }
+};
+
+struct MatrixWriter : AttentionValues {
+  MatrixWriter(Emitter &e, const MatrixAttentionPlan &plan)
+      : AttentionValues(e, plan.form), plan(plan), row(*plan.instruction),
+        type(storageType(plan.form.key.getType())) {}
+
+  const MatrixAttentionPlan &plan;
+  const MatrixInstruction &row;
+  Type type; // of operands, as it lies in memory
+
+  Value laneLine(const FragmentLayout &layout) {
+    return coordinate(layout.lanes, &Basis::line);
+  }
+  Value lanePlace(const FragmentLayout &layout) {
+    return coordinate(layout.lanes, &Basis::place);
+  }
+  Value coordinate(ArrayRef<Basis> bases, unsigned Basis::*member);
+  Value stored(Value value);
+  Value zero() {
+    return arith::ConstantOp::create(e.b, e.loc,
+                                     cast<TypedAttr>(e.b.getZeroAttr(type)));
+  }
+  Value vectorOf(ArrayRef<Value> values) {
+    return vector::FromElementsOp::create(
+        e.b, e.loc,
+        VectorType::get({int64_t(values.size())}, values[0].getType()), values);
+  }
+  Value bounded(Value index, AffineExpr total, unsigned tile, Value *inside);
+  SmallVector<Value> queries(Value firstRow);
+  void fillKeys(const Lines &lines, Value key0);
+  void fillValues(const Lines &lines, Value key0);
+  Value fragment(const Lines &lines, const FragmentLayout &layout, Value line,
+                 unsigned lineOffset, unsigned place);
+};
+} // namespace
+
+/// A lane's part of a coordinate: runs of lane bits whose bases double are one
+/// piece.
+Value MatrixWriter::coordinate(ArrayRef<Basis> bases, unsigned Basis::*member) {
+  Value sum = e.constant(0);
+  for (unsigned bit = 0; bit < bases.size(); ++bit) {
+    unsigned basis = bases[bit].*member;
+    if (!basis)
+      continue;
+    unsigned end = bit + 1;
+    while (end < bases.size() && bases[end].*member == basis << (end - bit))
+      ++end;
+    Value part = e.rem(e.div(e.lane, e.constant(1u << bit)),
+                       e.constant(1u << (end - bit)));
+    sum = e.add(sum, e.mul(part, e.constant(basis)));
+    bit = end - 1;
+  }
+  return sum;
+}
+
+Value MatrixWriter::stored(Value value) {
+  return value.getType() == type
+             ? value
+             : arith::BitcastOp::create(e.b, e.loc, type, value).getResult();
+}
+
+/// The index, or 0 beyond the end, if that can be; then also whether it wasn't.
+Value MatrixWriter::bounded(Value index, AffineExpr total, unsigned tile,
+                            Value *inside) {
+  auto known = graph::constantOf(total);
+  if (known && *known % tile == 0)
+    return index;
+  Value within = e.less(index, e.apply(total));
+  if (inside)
+    *inside = within;
+  return e.select(within, index, e.constant(0));
+}
+
+/// The subgroup's queries: a fragment of a for each step of the depth.
+SmallVector<Value> MatrixWriter::queries(Value firstRow) {
+  unsigned tile = row.rows * (e.options.workgroup / e.options.subgroup);
+  SmallVector<AffineExpr> depthSizes = sizesOf(scoreLoops, form.depth);
+  AffineExpr depthTotal = productOf(depthSizes, e.b.getContext());
+  Value line = e.add(firstRow, laneLine(row.a)), place = lanePlace(row.a);
+  SmallVector<Value> fragments;
+  for (unsigned k0 = 0; k0 < plan.depth; k0 += row.depth) {
+    SmallVector<Value> elements;
+    for (unsigned i = 0; i < row.a.count(); ++i) {
+      Basis at = row.a.at(0, i);
+      Value query =
+          bounded(e.add(line, e.constant(at.line)), queryTotal, tile, nullptr);
+      set(form.queries, e.delinearize(query, querySizes));
+      Value inside;
+      Value k = bounded(e.add(place, e.constant(k0 + at.place)), depthTotal,
+                        row.depth, &inside);
+      SmallVector<Value> loops(scorePoint);
+      for (auto [dim, value] :
+           llvm::zip(form.depth, e.delinearize(k, depthSizes)))
+        loops[dim] = value;
+      Point here{form.scores, loops, {}};
+      Value value = e.evaluate(here, form.query);
+      if (e.failed)
+        return {};
+      value = stored(value);
+      elements.push_back(inside ? e.select(inside, value, zero()) : value);
+    }
+    fragments.push_back(vectorOf(elements));
+  }
+  return fragments;
+}
+
+/// A tile of keys: one line each.
+void MatrixWriter::fillKeys(const Lines &lines, Value key0) {
+  constexpr unsigned run = chunkBytes / 2;
+  SmallVector<AffineExpr> depthSizes = sizesOf(scoreLoops, form.depth);
+  AffineExpr depthTotal = productOf(depthSizes, e.b.getContext());
+  auto innermost = graph::constantOf(depthSizes.back());
+  bool whole = innermost && *innermost % run == 0;
+  unsigned tasks = lines.count * lines.length / run, fast = lines.length / run;
+  Value thread = e.splitThread(e.options.workgroup).first;
+  for (unsigned start = 0; start < tasks; start += e.options.workgroup) {
+    Value task = e.add(thread, e.constant(start));
+    Value some = start + e.options.workgroup > tasks
+                     ? e.less(task, e.constant(tasks))
+                     : Value();
+    e.guarded(some, [&] {
+      Value line = e.div(task, e.constant(fast));
+      Value begin = e.mul(e.rem(task, e.constant(fast)), e.constant(run));
+      Value key = bounded(e.add(key0, line), keyTotal, lines.count, nullptr);
+      set(form.keys, e.delinearize(key, keySizes));
+      SmallVector<Value> values, index;
+      Value inside;
+      for (unsigned i = 0; i < run; ++i) {
+        if (i == 0 || !whole) {
+          Value k = bounded(e.add(begin, e.constant(i)), depthTotal,
+                            lines.length, &inside);
+          index = e.delinearize(k, depthSizes);
+        }
+        SmallVector<Value> loops(scorePoint);
+        for (auto [dim, value] : llvm::zip(form.depth, index))
+          loops[dim] = value;
+        if (whole)
+          loops[form.depth.back()] = e.add(index.back(), e.constant(i));
+        Point here{form.scores, loops, {}};
+        Value value = e.evaluate(here, form.key);
+        if (e.failed)
+          return;
+        value = stored(value);
+        values.push_back(inside ? e.select(inside, value, zero()) : value);
+      }
+      Value to = e.add(e.mul(line, e.constant(lines.stride())), begin);
+      e.store(vectorOf(values), e.sharedPointer(lines.memory, type, to),
+              chunkBytes);
+    });
+  }
+}
+
+/// A tile of values, one line for each column: neighbouring threads take
+/// neighbouring columns of the same keys.
+void MatrixWriter::fillValues(const Lines &lines, Value key0) {
+  constexpr unsigned run = chunkBytes / 2;
+  unsigned tasks = lines.count * lines.length / run;
+  Value thread = e.splitThread(e.options.workgroup).first;
+  AffineExpr columnTotal = getAffineConstantExpr(columnCount, e.b.getContext());
+  for (unsigned start = 0; start < tasks; start += e.options.workgroup) {
+    Value task = e.add(thread, e.constant(start));
+    Value some = start + e.options.workgroup > tasks
+                     ? e.less(task, e.constant(tasks))
+                     : Value();
+    e.guarded(some, [&] {
+      Value line = e.rem(task, e.constant(lines.count));
+      Value begin =
+          e.mul(e.div(task, e.constant(lines.count)), e.constant(run));
+      Value column = bounded(line, columnTotal, lines.count, nullptr);
+      set(form.columns, e.delinearize(column, columnSizes));
+      SmallVector<Value> values;
+      for (unsigned i = 0; i < run; ++i) {
+        Value inside;
+        Value key = bounded(e.add(e.add(key0, begin), e.constant(i)), keyTotal,
+                            lines.length, &inside);
+        set(form.keys, e.delinearize(key, keySizes));
+        Point here{form.product, point, {}};
+        Value value = e.evaluate(here, form.values);
+        if (e.failed)
+          return;
+        value = stored(value);
+        values.push_back(inside ? e.select(inside, value, zero()) : value);
+      }
+      Value to = e.add(e.mul(line, e.constant(lines.stride())), begin);
+      e.store(vectorOf(values), e.sharedPointer(lines.memory, type, to),
+              chunkBytes);
+    });
+  }
+}
+
+/// A fragment from shared memory; `line` is the lane's, without the offset.
+Value MatrixWriter::fragment(const Lines &lines, const FragmentLayout &layout,
+                             Value line, unsigned lineOffset, unsigned place) {
+  unsigned run = 1;
+  for (const Basis &basis : layout.elements) {
+    if (basis.line || basis.place != run || 2 * run > chunkBytes / 2)
+      break;
+    run *= 2;
+  }
+  Value base =
+      e.add(e.mul(line, e.constant(lines.stride())), lanePlace(layout));
+  SmallVector<Value> elements;
+  for (unsigned i = 0; i < layout.count(); i += run) {
+    Basis at = layout.at(0, i);
+    Value pointer = e.sharedPointer(
+        lines.memory, type,
+        e.add(base, e.constant((lineOffset + at.line) * lines.stride() + place +
+                               at.place)));
+    if (run == 1) {
+      elements.push_back(e.load(type, pointer, 2));
+      continue;
+    }
+    Value loaded = e.load(VectorType::get({run}, type), pointer, 2 * run);
+    if (run == layout.count())
+      return loaded;
+    for (unsigned j = 0; j < run; ++j)
+      elements.push_back(vector::ExtractOp::create(e.b, e.loc, loaded, j));
+  }
+  return vectorOf(elements);
+}
+
+AffineExpr aicc::gpu::emitMatrixAttention(Emitter &e,
+                                          const MatrixAttentionPlan &plan) {
+  MLIRContext *context = e.kernel.getContext();
+  MatrixWriter w(e, plan);
+  Attention &form = w.form;
+  const MatrixInstruction &row = w.row;
+  const FragmentLayout &layout = row.c;
+  unsigned subgroups = e.options.workgroup / e.options.subgroup;
+  unsigned tileRows = row.rows * subgroups;
+  unsigned keyCount = plan.keys / row.columns;       // fragments of scores
+  unsigned columnCount = plan.columns / row.columns; // … of results
+  auto chain = chained(row);
+
+  Lines keys{plan.keys, plan.depth, w.type},
+      values{plan.columns, plan.keys, w.type},
+      weights{tileRows, plan.keys, w.type};
+  keys.memory = e.shared(w.type, keys.count * keys.stride(), "keys");
+  values.memory = e.shared(w.type, values.count * values.stride(), "values");
+  if (!chain)
+    weights.memory =
+        e.shared(w.type, weights.count * weights.stride(), "weights");
+
+  // Workgroups: tiles of queries fastest, then batch.
+  SmallVector<AffineExpr> grid = sizesOf(w.loops, form.batch);
+  grid.push_back(w.queryTotal.ceilDiv(tileRows));
+  SmallVector<Value> tileIndex = e.delinearize(e.block, grid);
+  w.set(form.batch, tileIndex);
+  Value ownRow = e.mul(e.group, e.constant(row.rows));
+  Value firstRow = e.add(e.mul(tileIndex.back(), e.constant(tileRows)), ownRow);
+
+  // The rows of a lane and which elements of a fragment belong to each.
+  std::map<unsigned, SmallVector<unsigned>> rows;
+  for (unsigned i = 0; i < layout.count(); ++i)
+    rows[layout.at(0, i).line].push_back(i);
+  SmallVector<unsigned> sameRow;
+  for (auto [bit, basis] : llvm::enumerate(layout.lanes))
+    if (!basis.line)
+      sameRow.push_back(1u << bit);
+  Value laneRow = w.laneLine(layout), lanePlace = w.lanePlace(layout);
+  Value keyLine = w.laneLine(row.b);
+  Value weightLine = e.add(ownRow, w.laneLine(row.a));
+
+  SmallVector<Value> queries = w.queries(firstRow);
+  if (e.failed)
+    return grid.back();
+  VectorType fragment = VectorType::get({layout.count()}, w.f32);
+  Value none = vector::BroadcastOp::create(e.b, e.loc, fragment, w.number(0));
+  auto keysKnown = graph::constantOf(w.keyTotal);
+  bool allKeys = keysKnown && *keysKnown % plan.keys == 0;
+
+  // Carried through the keys: the results, maximum and partial sum of rows.
+  SmallVector<Value> state(columnCount, none);
+  state.append(rows.size(), w.infinite());
+  state.append(rows.size(), w.number(0));
+  e.loop(
+      e.constant(0), e.apply(w.keyTotal), e.constant(plan.keys), state,
+      [&](Value key0, ArrayRef<Value> carried) -> SmallVector<Value> {
+        SmallVector<Value> results(carried.take_front(columnCount));
+        SmallVector<Value> most(carried.slice(columnCount, rows.size()));
+        SmallVector<Value> sums(carried.take_back(rows.size()));
+        w.fillKeys(keys, key0);
+        w.fillValues(values, key0);
+        e.barrier();
+        if (e.failed)
+          return {};
+        SmallVector<SmallVector<Value>> scores;
+        for (unsigned j = 0; j < keyCount; ++j) {
+          Value sum = none;
+          for (auto [k, query] : llvm::enumerate(queries))
+            sum = emitMatrixInstruction(e.b, e.loc, row, query,
+                                        w.fragment(keys, row.b, keyLine,
+                                                   j * row.columns,
+                                                   k * row.depth),
+                                        sum);
+          scores.emplace_back();
+          for (unsigned i = 0; i < layout.count(); ++i)
+            scores[j].push_back(
+                vector::ExtractOp::create(e.b, e.loc, sum, int64_t(i)));
+        }
+
+        // Scores: what hides keys beyond the last is minus infinity.
+        std::map<unsigned, std::pair<SmallVector<Value>, Value>> keyAt;
+        auto keyIndex =
+            [&](unsigned offset) -> std::pair<SmallVector<Value>, Value> & {
+          auto &known = keyAt[offset];
+          if (known.first.empty()) {
+            Value at = e.add(key0, e.add(lanePlace, e.constant(offset)));
+            at = w.bounded(at, w.keyTotal, plan.keys, &known.second);
+            known.first = e.delinearize(at, w.keySizes);
+          }
+          return known;
+        };
+        SmallVector<Value> scales(layout.count());
+        for (auto [number, entry] : llvm::enumerate(rows)) {
+          auto &[offset, elements] = entry;
+          Value query =
+              w.bounded(e.add(firstRow, e.add(laneRow, e.constant(offset))),
+                        w.queryTotal, tileRows, nullptr);
+          w.set(form.queries, e.delinearize(query, w.querySizes));
+          Value best;
+          for (unsigned j = 0; j < keyCount; ++j)
+            for (unsigned i : elements) {
+              auto &[index, inside] =
+                  keyIndex(j * row.columns + layout.at(0, i).place);
+              w.set(form.keys, index);
+              Value score = w.score(scores[j][i]);
+              if (e.failed)
+                return {};
+              if (!allKeys)
+                score = e.select(inside, score, w.infinite());
+              scores[j][i] = score;
+              best = best ? w.larger(best, score) : score;
+            }
+          best = w.larger(most[number], w.across(best, sameRow, true));
+          Value base = e.select(w.isHidden(best), w.number(0), best);
+          Value scale = w.exponential(most[number], base);
+          Value sum = w.times(sums[number], scale);
+          for (unsigned j = 0; j < keyCount; ++j)
+            for (unsigned i : elements) {
+              scores[j][i] = w.exponential(scores[j][i], base);
+              sum = w.plus(sum, scores[j][i]);
+            }
+          for (unsigned i : elements)
+            scales[i] = scale;
+          most[number] = best;
+          sums[number] = sum;
+        }
+        Value scale = w.vectorOf(scales);
+        for (Value &result : results)
+          result = arith::MulFOp::create(e.b, e.loc, result, scale);
+
+        // The exponentials in the operands' type.
+        Type operand = form.key.getType();
+        for (SmallVector<Value> &part : scores)
+          for (Value &weight : part)
+            weight =
+                w.stored(arith::TruncFOp::create(e.b, e.loc, operand, weight));
+        if (!chain) {
+          for (auto [j, part] : llvm::enumerate(scores))
+            for (auto [i, weight] : llvm::enumerate(part)) {
+              Basis at = layout.at(0, i);
+              Value line = e.add(e.add(ownRow, laneRow), e.constant(at.line));
+              Value place =
+                  e.add(lanePlace, e.constant(j * row.columns + at.place));
+              Value to =
+                  e.add(e.mul(line, e.constant(weights.stride())), place);
+              e.store(weight, e.sharedPointer(weights.memory, w.type, to), 2);
+            }
+          e.barrier();
+        }
+        for (unsigned k = 0; k < plan.keys; k += row.depth) {
+          Value left;
+          if (chain) {
+            SmallVector<Value> elements;
+            for (auto [part, i] : *chain)
+              elements.push_back(scores[k / row.columns + part][i]);
+            left = w.vectorOf(elements);
+          } else {
+            left = w.fragment(weights, row.a, weightLine, 0, k);
+          }
+          for (unsigned j = 0; j < columnCount; ++j)
+            results[j] = emitMatrixInstruction(
+                e.b, e.loc, row, left,
+                w.fragment(values, row.b, keyLine, j * row.columns, k),
+                results[j]);
+        }
+        e.barrier();
+        SmallVector<Value> next(results);
+        next.append(most);
+        next.append(sums);
+        return next;
+      },
+      &state);
+  if (e.failed)
+    return grid.back();
+
+  // Results: the factor of a row, then its elements.
+  auto rowsKnown = graph::constantOf(w.queryTotal);
+  bool allRows = rowsKnown && *rowsKnown % tileRows == 0;
+  for (auto [number, entry] : llvm::enumerate(rows)) {
+    auto &[offset, elements] = entry;
+    Value most = state[columnCount + number];
+    Value sum =
+        w.across(state[columnCount + rows.size() + number], sameRow, false);
+    Value query = e.add(firstRow, e.add(laneRow, e.constant(offset)));
+    ArrayRef<unsigned> members = elements;
+    e.guarded(allRows ? Value() : e.less(query, e.apply(w.queryTotal)), [&] {
+      w.set(form.queries, e.delinearize(query, w.querySizes));
+      Value factor = w.rowFactor(most, sum);
+      for (unsigned j = 0; j < columnCount; ++j)
+        for (unsigned i : members) {
+          Value column = e.add(
+              lanePlace, e.constant(j * row.columns + layout.at(0, i).place));
+          e.guarded(w.columnCount % row.columns == 0
+                        ? Value()
+                        : e.less(column, e.constant(w.columnCount)),
+                    [&] {
+                      w.set(form.columns, e.delinearize(column, w.columnSizes));
+                      w.store(vector::ExtractOp::create(e.b, e.loc, state[j],
+                                                        int64_t(i)),
+                              factor);
+                    });
+        }
+    });
+  }
+  return productOf(grid, context);
+}
