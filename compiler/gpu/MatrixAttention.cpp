@@ -93,7 +93,7 @@ aicc::gpu::planMatrixAttention(exec::KernelOp kernel, const Options &options) {
         row.lanes() != options.subgroup)
       continue;
     plan.instruction = &row;
-    plan.depth = llvm::alignTo(*depth, row.depth);
+    plan.depth = llvm::alignTo(*depth, std::max(row.depth, chunkBytes / 2));
     plan.columns = llvm::alignTo(*columns, row.columns);
     for (unsigned keys : {64u, 32u}) {
       if (keys % row.columns || keys % row.depth)
@@ -208,7 +208,7 @@ SmallVector<Value> MatrixWriter::queries(Value firstRow) {
       set(form.queries, e.delinearize(query, querySizes));
       Value inside;
       Value k = bounded(e.add(place, e.constant(k0 + at.place)), depthTotal,
-                        row.depth, &inside);
+                        plan.depth, &inside);
       SmallVector<Value> loops(scorePoint);
       for (auto [dim, value] :
            llvm::zip(form.depth, e.delinearize(k, depthSizes)))

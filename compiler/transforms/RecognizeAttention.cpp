@@ -25,6 +25,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include "llvm/ADT/SetVector.h"
 
 using namespace mlir;
 using namespace aicc;
@@ -32,33 +33,38 @@ using namespace aicc::graph;
 using namespace aicc::transforms;
 
 namespace {
-constexpr unsigned farthest = 12; // operators between a product and the softmax
+constexpr unsigned farthest = 12; // operators, one behind the other
+constexpr unsigned most = 48;     // operators that are looked at
 
 /// Whether the value goes into a softmax through elementwise operators and
 /// reshapes.
-bool reachesSoftmax(Value value, unsigned depth = 0) {
-  return depth < farthest && llvm::any_of(value.getUsers(), [&](Operation *op) {
-           if (isa<SoftmaxOp>(op))
-             return true;
-           return (op->hasTrait<Elementwise>() || isa<ReshapeOp>(op)) &&
-                  reachesSoftmax(op->getResult(0), depth + 1);
-         });
+bool reachesSoftmax(Value value) {
+  llvm::SetVector<Value> open;
+  open.insert(value);
+  for (unsigned i = 0; i < open.size() && i < most; ++i)
+    for (Operation *user : open[i].getUsers()) {
+      if (isa<SoftmaxOp>(user))
+        return true;
+      if (user->hasTrait<Elementwise>() || isa<ReshapeOp>(user))
+        open.insert(user->getResult(0));
+    }
+  return false;
 }
 
 /// Whether the value is a softmax's result after conversions and choices.
-bool isWeight(Value value, unsigned depth = 0) {
-  Operation *op = value.getDefiningOp();
-  if (!op || depth >= farthest)
-    return false;
-  if (isa<SoftmaxOp>(op))
-    return true;
-  if (auto select = dyn_cast<SelectOp>(op))
-    return isWeight(select.getOnTrue(), depth + 1) ||
-           isWeight(select.getOnFalse(), depth + 1);
-  return isa<CastOp, ReshapeOp, MultiplyOp, IsNanOp>(op) &&
-         llvm::any_of(op->getOperands(), [&](Value operand) {
-           return isWeight(operand, depth + 1);
-         });
+bool isWeight(Value value) {
+  llvm::SetVector<Value> open;
+  open.insert(value);
+  for (unsigned i = 0; i < open.size() && i < most; ++i) {
+    Operation *op = open[i].getDefiningOp();
+    if (!op)
+      continue;
+    if (isa<SoftmaxOp>(op))
+      return true;
+    if (isa<CastOp, ReshapeOp, MultiplyOp, IsNanOp, SelectOp>(op))
+      open.insert(op->operand_begin(), op->operand_end());
+  }
+  return false;
 }
 
 /// How many of the last dimensions two shapes have in common.
@@ -239,14 +245,14 @@ struct CompareBeforeReshape : OpRewritePattern<CompareOp> {
   }
 };
 
-/// broadcast(reshape(x)) where the reshape only adds dimensions of size 1.
+/// broadcast(reshape(choice)) where the reshape only adds dimensions of size 1.
 struct BroadcastWithoutReshape : OpRewritePattern<BroadcastOp> {
   using OpRewritePattern::OpRewritePattern;
 
   LogicalResult matchAndRewrite(BroadcastOp op,
                                 PatternRewriter &rewriter) const override {
     auto reshape = op.getOperand().getDefiningOp<ReshapeOp>();
-    if (!reshape)
+    if (!reshape || !reshape.getOperand().getDefiningOp<CompareOp>())
       return failure();
     SmallVector<AffineExpr> from = dimsOf(reshape.getOperand()),
                             to = dimsOf(reshape.getResult());
@@ -268,6 +274,40 @@ struct BroadcastWithoutReshape : OpRewritePattern<BroadcastOp> {
     rewriter.replaceOpWithNewOp<BroadcastOp>(
         op, op.getType(), reshape.getOperand(),
         rewriter.getDenseI64ArrayAttr(dims));
+    return success();
+  }
+};
+
+/// reshape(transpose(reshape(x))) that merges the batch and splits it again: a
+/// transpose of the last dimensions.
+struct TransposeOfLast : OpRewritePattern<ReshapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+
+  LogicalResult matchAndRewrite(ReshapeOp op,
+                                PatternRewriter &rewriter) const override {
+    auto transpose = op.getOperand().getDefiningOp<TransposeOp>();
+    auto merge = transpose ? transpose.getOperand().getDefiningOp<ReshapeOp>()
+                           : ReshapeOp();
+    if (!merge)
+      return failure();
+    SmallVector<AffineExpr> from = dimsOf(merge.getOperand()),
+                            merged = dimsOf(merge.getResult());
+    ArrayRef<int64_t> order = transpose.getPermutation();
+    unsigned tail = merged.size() - 1;
+    if (merged.empty() || order[0] != 0 || from.size() <= merged.size() ||
+        commonTail(from, merged) < tail)
+      return failure();
+    int64_t more = int64_t(from.size()) - int64_t(merged.size());
+    SmallVector<int64_t> permutation;
+    for (int64_t i = 0; i <= more; ++i)
+      permutation.push_back(i);
+    for (int64_t i : order.drop_front())
+      permutation.push_back(i + more);
+    if (!llvm::equal(permute<AffineExpr>(from, permutation),
+                     dimsOf(op.getResult()), equal))
+      return failure();
+    rewriter.replaceOp(
+        op, transposed(rewriter, op.getLoc(), merge.getOperand(), permutation));
     return success();
   }
 };
@@ -547,7 +587,9 @@ Value Groups::split(OpBuilder &builder, Value value, unsigned at,
                       permutation);
   }
   if (op && op->hasTrait<Elementwise>() && op->getNumResults() == 1 &&
-      op->hasOneUse() && depth < farthest) {
+      op->hasOneUse() && depth < farthest &&
+      llvm::count_if(op->getOperands(),
+                     [](Value operand) { return !splatValue(operand); }) == 1) {
     SmallVector<Value> operands;
     for (Value operand : op->getOperands())
       operands.push_back(split(builder, operand, at, depth + 1));
@@ -682,8 +724,8 @@ struct RecognizeAttentionPass
     RewritePatternSet patterns(&getContext());
     patterns.add<SplitScores, SplitWeights, SoftmaxBeforeReshape,
                  ElementwiseBeforeReshape, CompareBeforeReshape,
-                 BroadcastWithoutReshape, SliceHeads, ChooseOnce, SwapOperands,
-                 ScaleQueries>(&getContext());
+                 BroadcastWithoutReshape, TransposeOfLast, SliceHeads,
+                 ChooseOnce, SwapOperands, ScaleQueries>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     SmallVector<DotGeneralOp> products;

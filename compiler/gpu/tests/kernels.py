@@ -529,9 +529,10 @@ def softmax(name, rows, columns):
 
 
 def attention(name, batch, group, queries, keys, size, width, mask=None,
-              safe=False, half=False, symbols=None):
+              safe=False, half=None, symbols=None):
     """softmax(q k^T * scale + mask) v; `group` rows of queries share keys,
-    `safe` gives 0 where a row is hidden, the result is transposed."""
+    `safe` gives 0 where a row is hidden, the result is transposed. `half` is
+    the type of operands; of bf16, which NumPy hasn't got, the result is f32."""
     sizes = {"b": batch, "g": group, "m": queries, "n": keys, "d": size,
              "v": width}
     if symbols:
@@ -562,9 +563,10 @@ def attention(name, batch, group, queries, keys, size, width, mask=None,
                     (f"{result}_e", plain(dims, e)),
                     f"      linalg.yield {result}_c : {e}", loops(dims, dims))
 
-    e = "f16" if half else "f32"
-    wide = ("      %x = arith.extf %i0 : f16 to f32\n"
-            "      %y = arith.extf %i1 : f16 to f32\n" if half else "")
+    e = half or "f32"
+    out = "f16" if half == "f16" else "f32"
+    wide = (f"      %x = arith.extf %i0 : {e} to f32\n"
+            f"      %y = arith.extf %i1 : {e} to f32\n" if half else "")
     x, y = ("%x", "%y") if half else ("%i0", "%i1")
     add = (f"{wide}      %p = arith.mulf {x}, {y} : f32\n"
            "      %s = arith.addf %o0, %p : f32\n      linalg.yield %s : f32")
@@ -573,7 +575,7 @@ def attention(name, batch, group, queries, keys, size, width, mask=None,
         body += "    %s0 = exec.symbol 0\n    %s1 = exec.symbol 1\n"
     body += fill_as("%z", "bgmn", "0.0") + fill_as("%lowest", "bgm", "0xFF800000")
     body += fill_as("%zr", "bgm", "0.0") + fill_as("%zo", "bgmv", "0.0")
-    body += fill_as("%w", "bgmn", None, e) + fill_as("%t", "bmgv", None, e)
+    body += fill_as("%w", "bgmn", None, e) + fill_as("%t", "bmgv", None, out)
     body += generic("%qk", 5, "ppppr",
                     [("%q", plain("bgmd", e), loops("bgmd", "bgmnd")),
                      ("%k", plain("bnd", e), loops("bnd", "bgmnd"))],
@@ -612,7 +614,7 @@ def attention(name, batch, group, queries, keys, size, width, mask=None,
                     "      %r = arith.addf %o0, %i0 : f32\n"
                     "      linalg.yield %r : f32", loops("bgm", "bgmn"))
     weight = "      %r0 = arith.divf %i0, %i1 : f32\n"
-    weight += ("      %r = arith.truncf %r0 : f32 to f16\n" if half else
+    weight += (f"      %r = arith.truncf %r0 : f32 to {e}\n" if half else
                "      %r = arith.mulf %r0, %one : f32\n")
     last = "%r"
     if safe:
@@ -630,21 +632,26 @@ def attention(name, batch, group, queries, keys, size, width, mask=None,
                      ("%v", plain("bnv", e), loops("bnv", "bgmvn"))],
                     ("%zo", plain("bgmv")), add, loops("bgmv", "bgmvn"))
     result = "      linalg.yield %i0 : f32"
-    if half:
+    if out == "f16":
         result = ("      %r = arith.truncf %i0 : f32 to f16\n"
                   "      linalg.yield %r : f16")
     body += generic("%0", 4, "pppp",
                     [("%pv", plain("bgmv"), loops("bgmv", "bmgv"))],
-                    ("%t_e", plain("bmgv", e)), result, loops("bmgv", "bmgv"))
+                    ("%t_e", plain("bmgv", out)), result, loops("bmgv", "bmgv"))
 
     def make(rng, s):
         m, n = (s[0], s[1]) if symbols else (queries, keys)
-        kind = np.float16 if half else np.float32
-        q = rng.standard_normal((batch, group, m, size)).astype(kind)
-        k = rng.standard_normal((batch, n, size)).astype(kind)
-        v = rng.standard_normal((batch, n, width)).astype(kind)
-        scores = np.einsum("bgmd,bnd->bgmn", q.astype(np.float64), k) * 0.125
+        kind = np.float16 if half == "f16" else np.float32
+        q, k, v = (rng.standard_normal(shape).astype(kind) for shape in
+                   [(batch, group, m, size), (batch, n, size),
+                    (batch, n, width)])
         inputs = [q, k, v]
+        if half == "bf16":
+            inputs = [(x.view(np.uint32) >> 16).astype(np.uint16)
+                      for x in inputs]
+            q, k, v = ((x.astype(np.uint32) << 16).view(np.float32)
+                       for x in inputs)
+        scores = np.einsum("bgmd,bnd->bgmn", q.astype(np.float64), k) * 0.125
         if mask == "additive":
             hidden = np.where(rng.random((m, n)) < 0.5, -np.inf, 0)
             hidden[: (m + 1) // 2, 0] = 0  # the others may be hidden as a whole
@@ -666,8 +673,8 @@ def attention(name, batch, group, queries, keys, size, width, mask=None,
     if mask == "additive":
         t = plain("mn") if not symbols else f"{plain('mn')} as {typed('mn')}"
         arguments.append(("mask", t))
-    return Kernel(kernel(name, arguments, [typed("bmgv", e)], body, ["%0"]), make,
-                  symbols or [{}], tolerance=5e-3 if half else 1e-5)
+    return Kernel(kernel(name, arguments, [typed("bmgv", out)], body, ["%0"]), make,
+                  symbols or [{}], tolerance={None: 1e-5, "f16": 5e-3, "bf16": 4e-2}[half])
 
 
 def layernorm():
@@ -790,12 +797,13 @@ def kernels():
               attention("attention_safe", 2, 2, 37, 50, 24, 40, "additive",
                         safe=True),
               attention("attention_f16", 2, 1, 70, 90, 64, 64, "additive",
-                        safe=True, half=True),
+                        safe=True, half="f16"),
               attention("attention_f16_wide", 1, 1, 140, 70, 256, 256,
-                        half=True),
+                        half="f16"),
               attention("attention_f16_grouped", 1, 4, 40, 100, 40, 72,
-                        "causal", half=True),
-              attention("attention_f16_dynamic", 1, 2, 0, 0, 64, 64, half=True,
+                        "causal", half="f16"),
+              attention("attention_bf16", 2, 1, 70, 90, 64, 40, half="bf16"),
+              attention("attention_f16_dynamic", 1, 2, 0, 0, 64, 64, half="f16",
                         symbols=[{0: 1, 1: 5}, {0: 150, 1: 129}]),
               attention("attention_dynamic", 2, 2, 0, 0, 32, 48, "additive",
                         safe=True, symbols=[{0: 1, 1: 1}, {0: 64, 1: 64},

@@ -127,3 +127,15 @@ func.func @slices(%x: tensor<?x5x96xf32, affine_map<()[s0] -> (s0, 5, 96)>>) -> 
   %h = graph.reshape %s : (tensor<?x5x32xf32, affine_map<()[s0] -> (s0, 5, 32)>>) -> tensor<?x5x2x16xf32, affine_map<()[s0] -> (s0, 5, 2, 16)>>
   return %h : tensor<?x5x2x16xf32, affine_map<()[s0] -> (s0, 5, 2, 16)>>
 }
+
+// Keys transposed with heads merged into the batch, as PyTorch's exporter does.
+// CHECK-LABEL: func.func @merged_transpose
+// CHECK-SAME: %[[X:.*]]: tensor<2x?x5x16xf32
+func.func @merged_transpose(%x: tensor<2x?x5x16xf32, affine_map<()[s0] -> (2, s0, 5, 16)>>) -> tensor<2x?x16x5xf32, affine_map<()[s0] -> (2, s0, 16, 5)>> {
+  // CHECK-NEXT: %[[T:.*]] = graph.transpose %[[X]] [0, 1, 3, 2]
+  // CHECK-NEXT: return %[[T]]
+  %m = graph.reshape %x : (tensor<2x?x5x16xf32, affine_map<()[s0] -> (2, s0, 5, 16)>>) -> tensor<?x5x16xf32, affine_map<()[s0] -> (s0 * 2, 5, 16)>>
+  %t = graph.transpose %m [0, 2, 1] : (tensor<?x5x16xf32, affine_map<()[s0] -> (s0 * 2, 5, 16)>>) -> tensor<?x16x5xf32, affine_map<()[s0] -> (s0 * 2, 16, 5)>>
+  %y = graph.reshape %t : (tensor<?x16x5xf32, affine_map<()[s0] -> (s0 * 2, 16, 5)>>) -> tensor<2x?x16x5xf32, affine_map<()[s0] -> (2, s0, 16, 5)>>
+  return %y : tensor<2x?x16x5xf32, affine_map<()[s0] -> (2, s0, 16, 5)>>
+}
