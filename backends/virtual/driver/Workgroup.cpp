@@ -340,9 +340,9 @@ void Workgroup::copy(aicc_virtual_thread *self, void *destination,
     group.stop(*thread, site,
                "copies " + std::to_string(given) + " bytes, expected at most " +
                    std::to_string(bytes));
-  group.touch(*thread, copy.source, given, uint32_t(bytes), 0, site);
-  group.touch(*thread, copy.destination, bytes, uint32_t(bytes),
-              AICC_VIRTUAL_WRITE | AICC_VIRTUAL_SHARED, site);
+  access(self, source, given, uint32_t(bytes), 0, site);
+  access(self, destination, bytes, uint32_t(bytes),
+         AICC_VIRTUAL_WRITE | AICC_VIRTUAL_SHARED, site);
   // What is read before the end is noticed by what it holds.
   std::memset(destination, 0xcd, bytes);
   thread->openCopies.push_back(copy);
@@ -359,10 +359,9 @@ void Workgroup::copyWait(aicc_virtual_thread *self, uint32_t pending,
   auto *thread = static_cast<Thread *>(self);
   while (thread->copies.size() > pending) {
     for (const Copy &copy : thread->copies.front()) {
-      thread->workgroup->touch(*thread, copy.destination, copy.bytes, 1,
-                               AICC_VIRTUAL_WRITE | AICC_VIRTUAL_SHARED,
-                               copy.site);
       auto *to = reinterpret_cast<unsigned char *>(copy.destination);
+      access(self, to, copy.bytes, 1, AICC_VIRTUAL_WRITE | AICC_VIRTUAL_SHARED,
+             copy.site);
       std::memcpy(to, reinterpret_cast<const void *>(copy.source), copy.given);
       std::memset(to + copy.given, 0, copy.bytes - copy.given);
     }
