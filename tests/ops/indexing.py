@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# indexing.py - sorting, scattering and running sums at sizes beyond the conformance cases'.
+# indexing.py - sorting, scattering, running sums, windows at sizes beyond the conformance cases'.
 #
 # Licensed under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -130,6 +130,15 @@ def cases(numpy, onnx):
                            model(onnx, "CumSum", {"x": x}, {"y": (floats, x.ndim)}, symbolic,
                                  [("axis", numpy.array(axis))], exclusive=exclusive, reverse=reverse),
                            [x], [y.astype(numpy.float32)])
+    # Sizes that are powers of two: positions come by masks.
+    for channels, size in ((120, 8), (24, 16), (17, 32)):
+        x = random.normal(size=(1, channels, size, size)).astype(numpy.float32)
+        w = random.normal(size=(channels, 1, 5, 5)).astype(numpy.float32) / 8
+        padded = numpy.pad(x, ((0, 0), (0, 0), (2, 2), (2, 2)))
+        windows = numpy.lib.stride_tricks.sliding_window_view(padded, (5, 5), (2, 3))[:, :, ::2, ::2]
+        yield (f"Conv {channels} {size}",
+               model(onnx, "Conv", {"x": x}, {"y": (floats, 4)}, False, [("w", w)], group=channels, strides=[2, 2],
+                     pads=[2, 2, 2, 2]), [x], [numpy.einsum("nchwij,cij->nchw", windows, w[:, 0]).astype(numpy.float32)])
 
 
 def main():

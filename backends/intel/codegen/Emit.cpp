@@ -9,6 +9,7 @@
 
 #include "compiler/gpu/Gpu.h"
 
+#include "llvm/Support/CommandLine.h"
 #include "llvm/Support/ErrorHandling.h"
 
 #include <cerrno>
@@ -48,6 +49,18 @@ static void writeAll(int file, const char *data, size_t size) {
   }
 }
 
+/// Strength reduction in the back end turns a mask into `trunc to i2`; integers
+/// of such widths are then computed in 8 bits, and the mask is lost. The switch
+/// is of the whole process: only for the child.
+static bool disableStrengthReduction() {
+  auto &options = llvm::cl::getRegisteredOptions();
+  auto found = options.find("disable-lsr");
+  if (found == options.end())
+    return false;
+  static_cast<llvm::cl::opt<bool> *>(found->second)->setValue(true);
+  return true;
+}
+
 /// What the child does. It shares nothing but the pipe, and never returns.
 [[noreturn]] static void
 child(llvm::Module &module, llvm::TargetMachine &machine, bool text, int file) {
@@ -62,8 +75,10 @@ child(llvm::Module &module, llvm::TargetMachine &machine, bool text, int file) {
       },
       reinterpret_cast<void *>(static_cast<intptr_t>(file)));
   std::string bytes, error = "the writer failed";
-  bool done;
-  if (text) {
+  bool done = disableStrengthReduction();
+  if (!done) {
+    error = "this build of LLVM can't leave out strength reduction";
+  } else if (text) {
     bytes = gpu::emitFile(module, machine, llvm::CodeGenFileType::AssemblyFile);
     done = !bytes.empty();
   } else {
