@@ -93,6 +93,14 @@ class ChipCodeGenerator final : public aicc::gpu::Generator {
     options.matrix = rowsOfChip();
     options.vector = 1;
     options.tile = 4;
+    // The conversion of shuffles reads it.
+    unsigned subgroup = record.subgroup;
+    options.finish = [subgroup](LLVM::LLVMFuncOp function,
+                                std::array<unsigned, 3>) {
+      function->setAttr(
+          "intel_reqd_sub_group_size",
+          Builder(function.getContext()).getI32IntegerAttr(subgroup));
+    };
     return options;
   }
 
