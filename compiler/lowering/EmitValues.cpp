@@ -73,7 +73,9 @@ Value Emitter::at(Value tensor, const Position &position) {
   } else if (auto bound = memory.find(tensor); bound != memory.end()) {
     value = load(bound->second, position);
     auto ahead = prefetches.find(tensor);
-    auto vector = value.getDefiningOp<LLVM::LoadOp>();
+    auto bits = value.getDefiningOp<arith::BitcastOp>(); // of bf16
+    Value loaded = bits ? bits.getIn() : value;
+    auto vector = loaded.getDefiningOp<LLVM::LoadOp>();
     if (ahead != prefetches.end() && vector &&
         isa<VectorType>(value.getType())) {
       Value pointer = LLVM::GEPOp::create(

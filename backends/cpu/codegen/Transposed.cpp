@@ -72,6 +72,16 @@ static bool findLeaves(Emitter &e, Value tensor, ArrayRef<AffineExpr> index,
 /// Transposes width vectors of width lanes.
 static void transpose(Emitter &e, SmallVectorImpl<Value> &rows) {
   int64_t width = e.width;
+  // Where the instruction set has no bf16, shuffling it goes through f32 and a
+  // library function; bits are bits.
+  auto type = dyn_cast<VectorType>(rows.front().getType());
+  bool isBrain = type && type.getElementType().isBF16();
+  auto bitcast = [&](Type to) {
+    for (Value &row : rows)
+      row = arith::BitcastOp::create(e.b, e.loc, to, row);
+  };
+  if (isBrain)
+    bitcast(type.clone(e.b.getI16Type()));
   for (int64_t s = 1; s < width; s *= 2) {
     SmallVector<int64_t> low, high;
     for (int64_t lane = 0; lane < width; ++lane) {
@@ -86,6 +96,8 @@ static void transpose(Emitter &e, SmallVectorImpl<Value> &rows) {
       rows[i + s] = vector::ShuffleOp::create(e.b, e.loc, a, b, high);
     }
   }
+  if (isBrain)
+    bitcast(type);
 }
 
 bool emitTransposed(Context &c) {
