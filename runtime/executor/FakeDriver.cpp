@@ -32,6 +32,7 @@ std::atomic<int64_t> FakeDevice::failAfter{-1};
 std::atomic<int64_t> FakeDevice::liveBytes{0};
 std::atomic<int64_t> FakeDevice::liveHandles{0};
 std::atomic<int64_t> FakeDevice::launches{0};
+std::atomic<int64_t> FakeDevice::limit{-1};
 std::atomic<int64_t> FakeDevice::delay{0};
 std::atomic<int64_t> FakeDevice::mostAtOnce{0};
 std::atomic<int64_t> FakeDevice::recordings{0};
@@ -184,6 +185,9 @@ int alloc(aicc_driver_device *device, uint64_t bytes, uint32_t, void **out) {
     return fail(AICC_OUT_OF_MEMORY, "more than the device has");
   // Poisoned: whoever reads what was not written is found out.
   const uint64_t size = (bytes + 64) / 64 * 64;
+  if (const int64_t limit = FakeDevice::limit;
+      limit >= 0 && FakeDevice::liveBytes + int64_t(size) > limit)
+    return fail(AICC_OUT_OF_MEMORY, "more than the device has left");
   *out = std::aligned_alloc(64, size);
   std::memset(*out, 0x7f, size);
   std::lock_guard lock(device->mutex);

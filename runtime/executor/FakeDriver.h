@@ -27,6 +27,7 @@ struct FakeDevice {
   static std::atomic<int64_t> liveBytes;   // allocated now
   static std::atomic<int64_t> liveHandles; // streams, events, modules
   static std::atomic<int64_t> launches;
+  static std::atomic<int64_t> limit;      // of liveBytes; < 0: none
   static std::atomic<int64_t> delay;      // of each launch, in microseconds
   static std::atomic<int64_t> mostAtOnce; // work done at the same time
   static std::atomic<int64_t> recordings; // ended well

@@ -15,8 +15,8 @@ using package::Operation;
 using package::Storage;
 
 std::string aicc::executor::nodesOf(const Step &step) {
-  const bool only = step.kind == Step::launch &&
-                      step.instruction->sources.empty();
+  const bool only =
+      step.kind == Step::launch && step.instruction->sources.empty();
   std::string text;
   for (const std::string &source :
        only ? step.kernel->sources : step.instruction->sources)

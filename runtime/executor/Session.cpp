@@ -368,14 +368,31 @@ bool Session::sharesMemory(const aicc_run &run) const {
 }
 
 void Session::begin(aicc_run *run) {
-  Flight flight;
-  flight.run = run;
-  flight.status = acquire(flight.state);
-  if (flight.status.ok() && flight.state->binding() != run->binding.get())
-    flight.status = adopt(*flight.state, run->binding);
-  if (flight.status.ok())
-    begin(flight, run->inputs, run->outputs);
-  flights.push_back(std::move(flight));
+  while (true) {
+    Flight flight;
+    flight.run = run;
+    flight.status = acquire(flight.state);
+    if (flight.status.ok() && flight.state->binding() != run->binding.get())
+      flight.status = adopt(*flight.state, run->binding);
+    const bool begun = flight.status.ok();
+    if (begun)
+      begin(flight, run->inputs, run->outputs);
+    if (flight.status.code() != Code::outOfMemory || flights.empty()) {
+      flights.push_back(std::move(flight));
+      return;
+    }
+    // There is not enough for two: one after the other then, in the memory of
+    // those that are under way.
+    if (flight.state) {
+      if (begun)
+        (void)finish(flight, run->outputs);
+      arenaTotal -= flight.state->arenaCapacity();
+      staged -= flight.state->stagedCapacity();
+      flight.state.reset();
+    }
+    while (!flights.empty())
+      finishOldest();
+  }
 }
 
 void Session::finishOldest() {

@@ -139,6 +139,7 @@ struct Streams : OnDevice {
     OnDevice::TearDown();
   }
   static void reset() {
+    FakeDevice::limit = -1;
     FakeDevice::delay = 0;
     FakeDevice::mostAtOnce = 0;
     FakeDevice::recordings = 0;
@@ -520,6 +521,43 @@ TEST_P(Streams, ChainedRunsFollowEachOther) {
       expected = expected * float(2 * (i + 1)) + float(10 * i);
     EXPECT_EQ(floats(tensors[count])[i], expected);
   }
+}
+
+// Memory that is enough for one run only.
+TEST_P(Streams, OneAfterTheOtherIfMemoryIsShort) {
+  create(model());
+  runAffine(1000, 0);
+  FakeDevice::limit = FakeDevice::liveBytes + 1000;
+  FakeDevice::mostAtOnce = 0;
+  FakeDevice::delay = 1000;
+  constexpr int count = 4;
+  Tensor x[count], y[count];
+  Pending runs[count];
+  for (int r = 0; r < count; ++r) {
+    newTensor({1000, 8}, x[r]);
+    std::fill_n(floats(x[r]), 8000, float(r));
+    aicc_tensor *const inputs[] = {x[r]};
+    ASSERT_EQ(aicc_session_run_async(session, inputs, 1, y[r].out(), 1,
+                                     runs[r].out()),
+              AICC_OK);
+  }
+  for (int r = 0; r < count; ++r) {
+    ASSERT_EQ(aicc_run_wait(runs[r]), AICC_OK) << aicc_message();
+    for (int i = 0; i < 8000; ++i)
+      ASSERT_EQ(floats(y[r])[i], float(r * 2 * (i % 8 + 1) + 10 * (i % 8)));
+  }
+  EXPECT_LE(FakeDevice::mostAtOnce, 1);
+  // More than there is stays a failure.
+  if (GetParam() != std::string("fake"))
+    return;
+  Tensor large, none;
+  Pending run;
+  newTensor({100000, 8}, large);
+  aicc_tensor *const inputs[] = {large};
+  ASSERT_EQ(
+      aicc_session_run_async(session, inputs, 1, none.out(), 1, run.out()),
+      AICC_OK);
+  EXPECT_EQ(aicc_run_wait(run), AICC_OUT_OF_MEMORY);
 }
 
 TEST_P(Streams, FailedRunsOfTheQueue) {
