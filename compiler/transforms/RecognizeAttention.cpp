@@ -286,28 +286,28 @@ struct TransposeOfLast : OpRewritePattern<ReshapeOp> {
   LogicalResult matchAndRewrite(ReshapeOp op,
                                 PatternRewriter &rewriter) const override {
     auto transpose = op.getOperand().getDefiningOp<TransposeOp>();
-    auto merge = transpose ? transpose.getOperand().getDefiningOp<ReshapeOp>()
-                           : ReshapeOp();
-    if (!merge)
+    if (!transpose || !transpose.getOperand().getDefiningOp<ReshapeOp>())
       return failure();
-    SmallVector<AffineExpr> from = dimsOf(merge.getOperand()),
-                            merged = dimsOf(merge.getResult());
+    SmallVector<AffineExpr> merged = dimsOf(transpose.getOperand()),
+                            to = dimsOf(op.getResult());
     ArrayRef<int64_t> order = transpose.getPermutation();
-    unsigned tail = merged.size() - 1;
-    if (merged.empty() || order[0] != 0 || from.size() <= merged.size() ||
-        commonTail(from, merged) < tail)
+    if (merged.size() < 2 || order[0] != 0 || to.size() <= merged.size())
       return failure();
-    int64_t more = int64_t(from.size()) - int64_t(merged.size());
+    unsigned tail = merged.size() - 1;
+    if (commonTail(dimsOf(transpose.getResult()), to) < tail)
+      return failure();
+    int64_t more = int64_t(to.size()) - int64_t(merged.size());
+    SmallVector<AffineExpr> split(ArrayRef<AffineExpr>(to).drop_back(tail));
+    split.append(merged.begin() + 1, merged.end());
     SmallVector<int64_t> permutation;
     for (int64_t i = 0; i <= more; ++i)
       permutation.push_back(i);
     for (int64_t i : order.drop_front())
       permutation.push_back(i + more);
-    if (!llvm::equal(permute<AffineExpr>(from, permutation),
-                     dimsOf(op.getResult()), equal))
-      return failure();
-    rewriter.replaceOp(
-        op, transposed(rewriter, op.getLoc(), merge.getOperand(), permutation));
+    Value whole =
+        reshaped(rewriter, op.getLoc(), transpose.getOperand(), split);
+    rewriter.replaceOp(op,
+                       transposed(rewriter, op.getLoc(), whole, permutation));
     return success();
   }
 };
