@@ -346,7 +346,8 @@ bool Clusters::absorbPrologue(unsigned into, Value value) {
 void Clusters::placeAttention(AttentionChain &chain) {
   unsigned into = create(chain.product, ClusterKind::attention);
   for (Operation *op : chain.ops) {
-    if (isa<BroadcastOp>(op) || op == chain.product.getOperation())
+    if (isa<BroadcastOp>(op) || isCopiedCast(op) ||
+        op == chain.product.getOperation())
       continue; // copied
     owner[op] = into;
     clusters[into].ops.push_back(op);
