@@ -93,7 +93,7 @@ class ChipCodeGenerator final : public aicc::gpu::Generator {
     options.matrix = rowsOfChip();
     options.vector = 1;
     options.tile = 4;
-    // The conversion of shuffles reads it.
+    // The conversion wants to know what a shuffle goes through.
     unsigned subgroup = record.subgroup;
     options.finish = [subgroup](LLVM::LLVMFuncOp function,
                                 std::array<unsigned, 3>) {

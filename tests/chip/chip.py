@@ -38,7 +38,7 @@ def models(numpy, onnx):
 
     node = helper.make_node
     half = numpy.float16
-    found = {
+    return {
         "layers": make("layers", [
             node("MatMul", ["x", "w1"], ["a"]), node("Add", ["a", "b1"], ["b"]), node("Relu", ["b"], ["c"]),
             node("LayerNormalization", ["c", "scale", "shift"], ["d"], axis=-1), node("MatMul", ["d", "w2"], ["e"]),
@@ -58,7 +58,6 @@ def models(numpy, onnx):
         "half": make("half", [node("MatMul", ["x", "w"], ["y"])], {"x": tensor(64, 64, kind=half)}, "y",
                      {"w": tensor(64, 48, kind=half)}, TensorProto.FLOAT16),
     }
-    return found
 
 
 def main():

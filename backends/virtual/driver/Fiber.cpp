@@ -202,10 +202,10 @@ void Fiber::enterContext(unsigned high, unsigned low) {
 }
 #endif
 
-namespace {
+#ifdef AICC_FIBER_ASAN
 /// Who switched last, for the one who is switched to.
-thread_local Fiber *previous;
-} // namespace
+static thread_local Fiber *previous;
+#endif
 
 void Fiber::enter(void *self) {
   auto *fiber = static_cast<Fiber *>(self);

@@ -53,8 +53,8 @@ private:
   const void *stack_ = nullptr;
   size_t bytes_ = 0;
   // Of the sanitizers.
-  void *fakeStack_ = nullptr;
-  void *tsan_ = nullptr;
+  [[maybe_unused]] void *fakeStack_ = nullptr;
+  [[maybe_unused]] void *tsan_ = nullptr;
 #ifdef AICC_FIBER_UCONTEXT
   static void enterContext(unsigned high, unsigned low);
   ucontext_t context_;
