@@ -4,7 +4,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-
 //
 // Products take operands of 16 bits and accumulate in f32; values that are
 // stored between kernels have 16 bits, weights of products and tables too.

@@ -4,7 +4,6 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
-
 //
 // For targets whose products multiply f32 only: each element of the left
 // operand is repeated along the lanes, and converting it there would cost more

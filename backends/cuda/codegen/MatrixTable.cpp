@@ -3,6 +3,7 @@
 // Licensed under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
+//===----------------------------------------------------------------------===//
 //
 // Layouts: PTX ISA, "Warp-level matrix instructions", the figures of each
 // shape's fragments. With g = lane / 4 and t = lane % 4, a lane holds of a the

@@ -3,6 +3,7 @@
 // Licensed under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
+//===----------------------------------------------------------------------===//
 //
 // Layouts and names: the OpenCL extension
 // cl_intel_subgroup_matrix_multiply_accumulate, subgroups of 16. A lane holds

@@ -3,6 +3,7 @@
 // Licensed under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
+//===----------------------------------------------------------------------===//
 //
 // Layouts: AMD's instruction set architecture guides for CDNA 2 and 3 ("Matrix
 // arithmetic instructions") and for RDNA 3 and 4 ("Wave matrix multiply
