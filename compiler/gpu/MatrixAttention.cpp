@@ -95,8 +95,14 @@ aicc::gpu::planMatrixAttention(exec::KernelOp kernel, const Options &options) {
     plan.instruction = &row;
     plan.depth = llvm::alignTo(*depth, std::max(row.depth, chunkBytes / 2));
     plan.columns = llvm::alignTo(*columns, row.columns);
+    // What a lane keeps of queries and results through all tiles of keys; wide
+    // heads leave room for the scores of fewer keys.
+    constexpr unsigned mostRegisters = 160;
+    unsigned registers =
+        row.rows * (plan.depth / 2 + plan.columns) / options.subgroup;
     for (unsigned keys : {64u, 32u}) {
-      if (keys % row.columns || keys % row.depth)
+      if (keys % row.columns || keys % row.depth ||
+          (keys > 32 && registers > mostRegisters))
         continue;
       plan.keys = keys;
       unsigned bytes = keys * (2 * plan.depth + chunkBytes) +

@@ -31,6 +31,7 @@ using namespace aicc::gpu;
 
 static constexpr unsigned side = 16;  // threads along rows and columns
 static constexpr unsigned depth = 16; // of a slice
+static constexpr unsigned steps = 2;  // of depth in one round of the loop
 
 std::optional<TilePlan> aicc::gpu::planTiles(exec::KernelOp kernel,
                                              const Options &options) {
@@ -230,14 +231,20 @@ AffineExpr aicc::gpu::emitTiles(Emitter &e, const TilePlan &plan) {
         t.fill(b, firstColumn, k0);
         e.barrier();
         SmallVector<Value> sums;
+        // Two steps at once: the loads of one beside the products of the other.
         e.loop(
-            e.constant(0), e.constant(depth), e.constant(1), carried,
+            e.constant(0), e.constant(depth), e.constant(steps), carried,
             [&](Value k, ArrayRef<Value> inner) {
-              SmallVector<Value> x = t.line(a, k, ty), y = t.line(b, k, tx);
-              SmallVector<Value> next;
-              for (unsigned i = 0; i < t.tile; ++i)
-                for (unsigned j = 0; j < t.tile; ++j)
-                  next.push_back(t.multiply(x[i], y[j], inner[i * t.tile + j]));
+              SmallVector<Value> next(inner);
+              for (unsigned step = 0; step < steps; ++step) {
+                Value at = e.add(k, e.constant(step));
+                SmallVector<Value> x = t.line(a, at, ty), y = t.line(b, at, tx);
+                for (unsigned i = 0; i < t.tile; ++i)
+                  for (unsigned j = 0; j < t.tile; ++j) {
+                    Value &sum = next[i * t.tile + j];
+                    sum = t.multiply(x[i], y[j], sum);
+                  }
+              }
               return next;
             },
             &sums);

@@ -122,6 +122,14 @@ class RocmCodeGenerator final : public aicc::gpu::Generator {
     passes.addPass(createConvertGpuOpsToROCDLOps(options));
   }
 
+  /// Every loop worth unrolling is written so. Of the others the back end then
+  /// loads ahead what many iterations read, more than there are registers.
+  llvm::ArrayRef<llvm::StringRef> passesLeftOut() const override {
+    static constexpr llvm::StringRef names[] = {"LoopFullUnrollPass",
+                                                "LoopUnrollPass"};
+    return names;
+  }
+
   ArrayRef<aicc::gpu::Intrinsic> intrinsics() const override {
     using aicc::gpu::Meaning;
     static constexpr aicc::gpu::Intrinsic table[] = {

@@ -13,6 +13,8 @@
 // CHECK: scf.for
 // CHECK-COUNT-4: llvm.load {{.*}} : !llvm.ptr<3> -> vector<4xf32>
 // CHECK-COUNT-64: math.fma
+// CHECK-COUNT-4: llvm.load {{.*}} : !llvm.ptr<3> -> vector<4xf32>
+// CHECK-COUNT-64: math.fma
 // CHECK-NOT: math.fma
 // CHECK: gpu.barrier
 // CHECK-COUNT-64: llvm.store {{.*}} : f32, !llvm.ptr<1>
@@ -23,7 +25,7 @@
 // SCALAR-DAG: @product_a() {addr_space = 3 : i32, alignment = 16 : i64} : !llvm.array<1088 x f32>
 // SCALAR: grid = "() -> (256, 1, 1)"
 // SCALAR-SAME: workgroup = array<i32: 16, 16, 1>
-// SCALAR-COUNT-16: math.fma
+// SCALAR-COUNT-32: math.fma
 // SCALAR-NOT: math.fma
 exec.kernel @product(%a: tensor<1024x64xf32>, %b: tensor<64x1024xf32>, %c: tensor<1024xf32>) -> (tensor<1024x1024xf32>) {
   %e = tensor.empty() : tensor<1024x1024xf32>
