@@ -129,6 +129,27 @@ Value narrowed(OpBuilder &builder, Value value) {
   return CastOp::create(builder, loc, to, value);
 }
 
+/// The signed bytes that `value` holds; null if it doesn't.
+Value bytesOf(Value value) {
+  while (elementOf(value).getIntOrFloatBitWidth() > 8) {
+    auto cast = value.getDefiningOp<CastOp>();
+    if (!cast || !isa<IntegerType>(elementOf(cast.getOperand())))
+      return nullptr;
+    value = cast.getOperand();
+  }
+  return elementOf(value).isSignlessInteger(8) ? value : Value();
+}
+
+/// Both operands in as few bits as hold them: bytes where both are, for the
+/// sake of targets that multiply those, else 16 bits.
+std::pair<Value, Value> narrowOperands(OpBuilder &builder, Value lhs,
+                                       Value rhs) {
+  Value left = bytesOf(lhs), right = bytesOf(rhs);
+  if (left && right)
+    return {left, right};
+  return {narrowed(builder, lhs), narrowed(builder, rhs)};
+}
+
 /// An operand as integers times a scale.
 struct Dequantized {
   /// i32, or narrower.
@@ -261,8 +282,8 @@ struct IntegerProduct : RewritePattern {
       return BroadcastOp::create(rewriter, loc, type, scalar,
                                  rewriter.getDenseI64ArrayAttr({}));
     };
-    Value sum = productOf(rewriter, op, narrowed(rewriter, lhs->integers),
-                          narrowed(rewriter, rhs->integers));
+    auto [x, filter] = narrowOperands(rewriter, lhs->integers, rhs->integers);
+    Value sum = productOf(rewriter, op, x, filter);
     Value y = CastOp::create(rewriter, loc, type, sum);
     Value columns;
     if (right)
@@ -293,9 +314,9 @@ struct NarrowProduct : RewritePattern {
         return failure();
     }
     // Sums wrap as those of 32-bit products do.
-    rewriter.replaceOp(op, productOf(rewriter, op,
-                                     narrowed(rewriter, op->getOperand(0)),
-                                     narrowed(rewriter, op->getOperand(1))));
+    auto [lhs, rhs] =
+        narrowOperands(rewriter, op->getOperand(0), op->getOperand(1));
+    rewriter.replaceOp(op, productOf(rewriter, op, lhs, rhs));
     return success();
   }
 };

@@ -9,7 +9,7 @@
 // operand is repeated along the lanes, and converting it there would cost more
 // than the multiplications. So what the product before it stores for this one
 // is f32, of the same values; the weights stay as they are, converted a vector
-// at a time.
+// at a time. Products of bytes are multiplied in 16 bits.
 //
 //===----------------------------------------------------------------------===//
 
@@ -57,8 +57,26 @@ struct WidenOperandsPass
     return widened[value] = result;
   }
 
+  /// Bytes are multiplied in 16 bits.
+  static Value in16Bits(Value value) {
+    OpBuilder builder(value.getContext());
+    builder.setInsertionPointAfterValue(value);
+    RankedTensorType type = withElement(cast<RankedTensorType>(value.getType()),
+                                        builder.getIntegerType(16));
+    return graph::CastOp::create(builder, value.getLoc(), type, value,
+                                 UnitAttr(), RoundingAttr());
+  }
+
   void runOnOperation() override {
     widened.clear();
+    getOperation().walk([&](Operation *op) {
+      if (isa<DotGeneralOp, ConvolutionOp>(op) &&
+          getElementTypeOrSelf(op->getOperand(0)).isSignlessInteger(8) &&
+          getElementTypeOrSelf(op->getOperand(1)).isSignlessInteger(8) &&
+          getElementTypeOrSelf(op->getResult(0)).isInteger(32))
+        for (unsigned i : {0, 1})
+          op->setOperand(i, in16Bits(op->getOperand(i)));
+    });
     auto wide = [&](Value operand) {
       return isHalf(operand.getType()) && !isConstantDerived(operand);
     };

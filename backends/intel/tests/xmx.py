@@ -2,7 +2,7 @@
 #
 # Licensed under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Products of f16 and bf16 compiled for pvc: their code calls the matrix built-ins, and the same
+"""Products of f16, bf16 and int8 compiled for pvc: their code calls the matrix built-ins, and the same
 objects, linked with the driver's own versions of them, give the right numbers on a processor. Without being
 asked for that, the driver must refuse them."""
 import os
@@ -26,10 +26,13 @@ ROWS, DEPTH, COLUMNS = 70, 96, 136
 
 def model(kind):
     a, b = [ROWS, DEPTH], [DEPTH, COLUMNS]
-    given = TensorProto.FLOAT16 if kind == "f16" else TensorProto.BFLOAT16
+    given = result = {"f16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16, "i8": TensorProto.INT8}[kind]
+    product = "MatMul"
+    if kind == "i8":
+        product, result = "MatMulInteger", TensorProto.INT32
     # bf16 has no file format of NumPy: it is converted on the way.
     if kind != "bf16":
-        nodes, outer, end = [helper.make_node("MatMul", ["a", "b"], ["y"])], given, given
+        nodes, outer, end = [helper.make_node(product, ["a", "b"], ["y"])], given, result
     else:
         outer = end = TensorProto.FLOAT
         nodes = [helper.make_node("Cast", ["a"], ["p"], to=given), helper.make_node("Cast", ["b"], ["q"], to=given),
@@ -42,6 +45,9 @@ def model(kind):
 
 def inputs(kind):
     rng = np.random.default_rng(3)
+    if kind == "i8":
+        a, b = (rng.integers(-128, 128, s).astype(np.int8) for s in ((ROWS, DEPTH), (DEPTH, COLUMNS)))
+        return a, b, a.astype(np.int32) @ b.astype(np.int32)
     a, b = (rng.standard_normal(s).astype(np.float32) for s in ((ROWS, DEPTH), (DEPTH, COLUMNS)))
     if kind == "f16":
         a, b = a.astype(np.float16), b.astype(np.float16)
@@ -63,7 +69,7 @@ def run(folder, kind):
     command = [program("aicc-run"), package, "--device=intel", "--input", f"a={folder / 'a.npy'}", "--input",
                f"b={folder / 'b.npy'}", "--expect", f"y={folder / 'y.npy'}"]
     # Rounding to the result's type is the only difference that there may be.
-    command.append({"f16": "--tolerance=1e-3", "bf16": "--tolerance=8e-3"}[kind])
+    command.append({"f16": "--tolerance=1e-3", "bf16": "--tolerance=8e-3", "i8": "--tolerance=0"}[kind])
     asked = subprocess.run(command, capture_output=True, text=True,
                            env={**os.environ, "AICC_INTEL_SOFTWARE_XMX": "1"})
     if "no OpenCL" in asked.stderr or "doesn't exist" in asked.stderr:
@@ -83,7 +89,7 @@ def run(folder, kind):
 
 def main():
     results = []
-    for kind in ("f16", "bf16"):
+    for kind in ("f16", "bf16", "i8"):
         with tempfile.TemporaryDirectory() as folder:
             results.append(run(pathlib.Path(folder), kind))
     return 0 if all(results) else 1

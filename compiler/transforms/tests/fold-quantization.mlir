@@ -41,7 +41,7 @@ func.func @conv(%x: tensor<1x2x4x4xi8>, %w: tensor<3x2x3x3xi8>, %s: tensor<f32>,
   %tb = graph.broadcast %t [0] : (tensor<3xf32>) -> tensor<3x2x3x3xf32>
   %ws = graph.multiply %wf, %tb : tensor<3x2x3x3xf32>
   // CHECK: graph.convolution {{.*}}{accumulator = i32}
-  // CHECK-SAME: (tensor<1x2x4x4xi16>, tensor<3x2x3x3xi16>) -> tensor<1x3x2x2xi32>
+  // CHECK-SAME: (tensor<1x2x4x4xi8>, tensor<3x2x3x3xi8>) -> tensor<1x3x2x2xi32>
   // CHECK: graph.broadcast %{{.*}} [1] : (tensor<3xf32>) -> tensor<1x3x2x2xf32>
   // CHECK-NOT: graph.convolution
   %y = graph.convolution %xs, %ws strides [1, 1] low [0, 0] high [0, 0] dilations [1, 1] groups 1 : (tensor<1x2x4x4xf32>, tensor<3x2x3x3xf32>) -> tensor<1x3x2x2xf32>

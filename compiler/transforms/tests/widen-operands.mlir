@@ -32,3 +32,13 @@ func.func @transposed(%x: tensor<1x2x4x4xf16>) -> tensor<1x1x8x8xf16> {
   %c = graph.convolution_transpose %x, %w strides [2, 2] low [0, 0] high [0, 0] dilations [1, 1] extra [0, 0] groups 1 : (tensor<1x2x4x4xf16>, tensor<2x1x2x2xf16>) -> tensor<1x1x8x8xf16>
   return %c : tensor<1x1x8x8xf16>
 }
+
+// Bytes are multiplied in 16 bits.
+// CHECK-LABEL: func.func @bytes
+// CHECK-DAG: %[[A:.*]] = graph.cast %arg0 : (tensor<4x8xi8>) -> tensor<4x8xi16>
+// CHECK-DAG: %[[B:.*]] = graph.cast %arg1 : (tensor<8x6xi8>) -> tensor<8x6xi16>
+// CHECK: graph.dot_general %[[A]], %[[B]] {{.*}}{accumulator = i32} : (tensor<4x8xi16>, tensor<8x6xi16>) -> tensor<4x6xi32>
+func.func @bytes(%a: tensor<4x8xi8>, %b: tensor<8x6xi8>) -> tensor<4x6xi32> {
+  %0 = graph.dot_general %a, %b batch [] x [] contract [1] x [0] {accumulator = i32} : (tensor<4x8xi8>, tensor<8x6xi8>) -> tensor<4x6xi32>
+  return %0 : tensor<4x6xi32>
+}
