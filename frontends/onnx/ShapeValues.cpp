@@ -81,7 +81,15 @@ public:
   std::optional<Known> run();
 
 private:
-  const Known *in(unsigned i) { return node.has(i) ? node.known(i) : nullptr; }
+  /// What is asked again has the same answer, though the node has failed since
+  /// (by an attribute of another type, say).
+  const Known *in(unsigned i) {
+    if (i >= inputs.size())
+      inputs.resize(i + 1);
+    if (!inputs[i])
+      inputs[i] = node.has(i) ? node.known(i) : nullptr;
+    return inputs[i];
+  }
   /// Constant integers of an input or, in older versions, an attribute.
   std::optional<Ints> list(unsigned i, StringRef attribute);
   std::optional<Known> binary(Action op, Type element);
@@ -114,6 +122,7 @@ private:
 
   Node &node;
   MLIRContext *context;
+  SmallVector<const Known *> inputs; // null: not asked yet, or not known
 };
 
 } // namespace

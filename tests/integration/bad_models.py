@@ -92,6 +92,11 @@ def graphs(folder):
                                  helper.make_node("Abs", ["x"], ["y"], name="b")]), ("y",)
     yield "future_opset", make([helper.make_node("Relu", ["x"], ["y"])], opset=999), ("opset", "999")
     yield "bad_attribute", make([helper.make_node("Softmax", ["x"], ["y"], name="soft", axis="one")]), ("soft", "axis")
+    # Where the values of a shape are followed.
+    yield "bad_axis_of_gather", make([helper.make_node("Shape", ["x"], ["s"]), helper.make_node(
+        "Gather", ["s", "i"], ["y"], name="pick", axis="one")], initializers=[ints("i", [0])]), ("pick", "axis")
+    yield "bad_axis_of_concat", make([helper.make_node("Shape", ["x"], ["s"]), helper.make_node(
+        "Concat", ["s", "s"], ["y"], name="join", axis="one")]), ("join", "axis")
     yield "axis_out_of_range", make([helper.make_node("Softmax", ["x"], ["y"], name="soft", axis=7)]), ("soft", "axis", "7")
     yield "too_few_inputs", make([helper.make_node("Add", ["x"], ["y"], name="lonely")]), ("lonely",)
     yield "shapes_differ", make([helper.make_node("MatMul", ["x", "x"], ["y"], name="product")]), ("product",)
