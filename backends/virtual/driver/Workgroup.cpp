@@ -265,9 +265,12 @@ void Workgroup::explainDeadlock() {
               " waits at: " + siteText(other->site);
 }
 
-void Workgroup::stop(const Thread &thread, uint32_t site,
-                     const std::string &what) {
+void Workgroup::blame(const Thread &thread, uint32_t site,
+                      const std::string &what) {
   error_ = nameOf(thread.number) + " " + what + ": " + siteText(site);
+}
+
+void Workgroup::abandon(const Thread &thread) {
   thread.runner->fiber.switchTo(scheduler_);
   std::abort(); // nobody comes back
 }
@@ -306,8 +309,9 @@ uint64_t Workgroup::shuffle(aicc_virtual_thread *self, uint64_t value,
   if (lanes < 64)
     mask &= (uint64_t(1) << lanes) - 1;
   if (!(mask >> thread->lane & 1))
-    thread->workgroup->stop(*thread, site,
-                            "takes part in a shuffle whose mask leaves it out");
+    thread->workgroup->stop(*thread, site, [&]() -> std::string {
+      return "takes part in a shuffle whose mask leaves it out";
+    });
   thread->value = value;
   thread->mask = mask;
   thread->kind = kind;
@@ -337,9 +341,10 @@ void Workgroup::copy(aicc_virtual_thread *self, void *destination,
   const Copy copy{reinterpret_cast<uintptr_t>(destination),
                   reinterpret_cast<uintptr_t>(source), bytes, given, site};
   if (given > bytes)
-    group.stop(*thread, site,
-               "copies " + std::to_string(given) + " bytes, expected at most " +
-                   std::to_string(bytes));
+    group.stop(*thread, site, [&]() -> std::string {
+      return "copies " + std::to_string(given) + " bytes, expected at most " +
+             std::to_string(bytes);
+    });
   access(self, source, given, uint32_t(bytes), 0, site);
   access(self, destination, bytes, uint32_t(bytes),
          AICC_VIRTUAL_WRITE | AICC_VIRTUAL_SHARED, site);
@@ -423,8 +428,9 @@ void Workgroup::touch(Thread &thread, uintptr_t address, uint64_t bytes,
     return;
   const bool write = flags & AICC_VIRTUAL_WRITE;
   const bool atomic = flags & AICC_VIRTUAL_ATOMIC;
-  const std::string verb = write ? "writes " : "reads ";
-  auto size = [&] { return verb + std::to_string(bytes) + " bytes"; };
+  auto size = [&] {
+    return (write ? "writes " : "reads ") + std::to_string(bytes) + " bytes";
+  };
   const auto sharedBegin = reinterpret_cast<uintptr_t>(shared_);
   const uint64_t sharedBytes = launch_.kernel->shared_bytes;
   // A little outside of it is a mistake of workgroup memory still.
@@ -435,10 +441,11 @@ void Workgroup::touch(Thread &thread, uintptr_t address, uint64_t bytes,
   if (shared) {
     offset = address - sharedBegin;
     if (offset >= sharedBytes || bytes > sharedBytes - offset)
-      stop(thread, site,
-           size() + " out of bounds, at " + std::to_string(int64_t(offset)) +
-               " of the " + std::to_string(sharedBytes) +
-               " bytes of workgroup memory");
+      stop(thread, site, [&]() -> std::string {
+        return size() + " out of bounds, at " +
+               std::to_string(int64_t(offset)) + " of the " +
+               std::to_string(sharedBytes) + " bytes of workgroup memory";
+      });
     shadow = &sharedShadow_;
   } else {
     Block *block = launch_.memory.find(address);
@@ -447,15 +454,17 @@ void Workgroup::touch(Thread &thread, uintptr_t address, uint64_t bytes,
     if (!block && !write && isConstant(address, bytes))
       return;
     if (!block || address >= block->end || bytes > block->end - address)
-      stop(thread, site,
-           size() + " out of bounds, " + launch_.memory.describe(address));
+      stop(thread, site, [&]() -> std::string {
+        return size() + " out of bounds, " + launch_.memory.describe(address);
+      });
     offset = address - block->begin;
     shadow = &block->shadow;
   }
   if (alignment && address % alignment)
-    stop(thread, site,
-         size() + " at an address that is no multiple of " +
-             std::to_string(alignment));
+    stop(thread, site, [&]() -> std::string {
+      return size() + " at an address that is no multiple of " +
+             std::to_string(alignment);
+    });
   const Clock &clock = shared ? sharedClock_ : clock_;
   Access other;
   const Mistake mistake =
@@ -471,18 +480,23 @@ void Workgroup::touch(Thread &thread, uintptr_t address, uint64_t bytes,
   case Mistake::none:
     return;
   case Mistake::uninitialised:
-    stop(thread, site, size() + where + " that nobody wrote");
+    stop(thread, site, [&]() -> std::string {
+      return size() + where + " that nobody wrote";
+    });
   case Mistake::readAfterWrite:
-    stop(thread, site,
-         size() + where + " that " + whom() +
-             " wrote, with no barrier between: a race");
+    stop(thread, site, [&]() -> std::string {
+      return size() + where + " that " + whom() +
+             " wrote, with no barrier between: a race";
+    });
   case Mistake::writeAfterWrite:
-    stop(thread, site,
-         size() + where + " that " + whom() +
-             " wrote too, with no barrier between: a race");
+    stop(thread, site, [&]() -> std::string {
+      return size() + where + " that " + whom() +
+             " wrote too, with no barrier between: a race";
+    });
   case Mistake::writeAfterRead:
-    stop(thread, site,
-         size() + where + " that " + whom() +
-             " reads, with no barrier between: a race");
+    stop(thread, site, [&]() -> std::string {
+      return size() + where + " that " + whom() +
+             " reads, with no barrier between: a race";
+    });
   }
 }

@@ -131,9 +131,15 @@ private:
   bool releaseShuffle(size_t first, size_t end);
   bool releaseMatrix(size_t first, size_t end);
   void explainDeadlock();
-  /// Ends the launch from within a fiber.
-  [[noreturn]] void stop(const Thread &thread, uint32_t site,
-                         const std::string &what);
+  /// Ends the launch from within a fiber. The message is made and gone before
+  /// the fiber is left for good: nothing of its stack is ever destroyed.
+  template <typename Message>
+  [[noreturn]] void stop(const Thread &thread, uint32_t site, Message message) {
+    blame(thread, site, message());
+    abandon(thread);
+  }
+  void blame(const Thread &thread, uint32_t site, const std::string &what);
+  [[noreturn]] void abandon(const Thread &thread);
   std::string nameOf(uint32_t thread) const;
   std::string siteText(uint32_t site) const;
 
