@@ -222,8 +222,8 @@ def short_table(table, zoo, old):
     for model in model_list.MODELS:
         if not model.name.startswith("light/"):
             rows[model.name] = [verdict(zoo[model.name][d]) for d in DEVICES] if model.name in zoo else None
-    rows["light CNNs of ONNX"] = [f"{sum(verdict(s[d]) == 'yes' for s in light.values())} of 9"
-                                  for d in DEVICES] if light else None
+    rows["light CNNs of ONNX"] = ["-" if all(s[d] == "-" for s in light.values()) else
+                                  f"{sum(verdict(s[d]) == 'yes' for s in light.values())} of 9" for d in DEVICES] if light else None
     lines = ["", "| | " + " | ".join(DEVICES) + " |", "|---|" + "---|" * len(DEVICES)]
     for title, cells in rows.items():
         if cells or title in kept:
