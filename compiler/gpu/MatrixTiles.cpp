@@ -113,6 +113,28 @@ std::optional<MatrixPlan> aicc::gpu::planMatrixTiles(exec::KernelOp kernel,
   return std::nullopt;
 }
 
+/// The part of a lane's coordinate whose bases are in [from, to), in units of
+/// `from`: runs of lane bits with doubling bases are one piece.
+static Value coordinate(Emitter &e, ArrayRef<Basis> bases,
+                        unsigned Basis::*member, unsigned from = 1,
+                        unsigned to = 1u << 16) {
+  Value sum = e.constant(0);
+  for (unsigned bit = 0; bit < bases.size(); ++bit) {
+    unsigned basis = bases[bit].*member;
+    if (basis < from || basis >= to)
+      continue;
+    unsigned end = bit + 1;
+    while (end < bases.size() && bases[end].*member == basis << (end - bit) &&
+           bases[end].*member < to)
+      ++end;
+    Value part = e.rem(e.div(e.lane, e.constant(1u << bit)),
+                       e.constant(1u << (end - bit)));
+    sum = e.add(sum, e.mul(part, e.constant(basis / from)));
+    bit = end - 1;
+  }
+  return sum;
+}
+
 namespace {
 
 /// a or b: from global memory through shared memory into fragments.
@@ -149,8 +171,6 @@ private:
   void findSource();
   void findLoad();
   Value joined(SmallVector<Value> parts, unsigned size);
-  Value coordinate(ArrayRef<Basis> bases, unsigned Basis::*member,
-                   unsigned from, unsigned to);
   Value exclusiveOr(Value x, Value y);
 
   Emitter &e;
@@ -395,32 +415,10 @@ void Operand::copy(SmallVector<Value> &point, Value first, Value k0,
   }
 }
 
-/// The part of a lane's coordinate whose bases are in [from, to), in units of
-/// `from`: runs of lane bits with doubling bases are one piece.
-Value Operand::coordinate(ArrayRef<Basis> bases, unsigned Basis::*member,
-                          unsigned from, unsigned to) {
-  Value sum = e.constant(0);
-  for (unsigned bit = 0; bit < bases.size(); ++bit) {
-    unsigned basis = bases[bit].*member;
-    if (basis < from || basis >= to)
-      continue;
-    unsigned end = bit + 1;
-    while (end < bases.size() && bases[end].*member == basis << (end - bit) &&
-           bases[end].*member < to)
-      ++end;
-    Value part = e.rem(e.div(e.lane, e.constant(1u << bit)),
-                       e.constant(1u << (end - bit)));
-    sum = e.add(sum, e.mul(part, e.constant(basis / from)));
-    bit = end - 1;
-  }
-  return sum;
-}
-
 void Operand::setPart(Value line) {
-  constexpr unsigned all = 1u << 16;
-  Value laneLine = coordinate(reading.lanes, &Basis::line, 1, all);
-  Value chunk = coordinate(reading.lanes, &Basis::place, elements, all);
-  Value inChunk = coordinate(reading.lanes, &Basis::place, 1, elements);
+  Value laneLine = coordinate(e, reading.lanes, &Basis::line);
+  Value chunk = coordinate(e, reading.lanes, &Basis::place, elements);
+  Value inChunk = coordinate(e, reading.lanes, &Basis::place, 1, elements);
   lineBase = e.add(e.mul(e.add(line, laneLine), e.constant(depth)), inChunk);
   Value turn = e.rem(e.div(laneLine, e.constant(2)), e.constant(chunksOfLine));
   Value own = exclusiveOr(chunk, turn);
@@ -616,18 +614,10 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
     run *= 2;
   }
   run = results.run(run);
-  auto laneCoordinate = [&](unsigned Basis::*member) {
-    Value sum = e.constant(0);
-    for (auto [bit, basis] : llvm::enumerate(layout.lanes))
-      if (basis.*member)
-        sum = e.add(sum, e.mul(e.rem(e.div(e.lane, e.constant(1u << bit)),
-                                     e.constant(2)),
-                               e.constant(basis.*member)));
-    return sum;
-  };
-  Value laneRow = e.add(e.add(firstRow, ownRow), laneCoordinate(&Basis::line));
-  Value laneColumn =
-      e.add(e.add(firstColumn, ownColumn), laneCoordinate(&Basis::place));
+  Value laneRow =
+      e.add(e.add(firstRow, ownRow), coordinate(e, layout.lanes, &Basis::line));
+  Value laneColumn = e.add(e.add(firstColumn, ownColumn),
+                           coordinate(e, layout.lanes, &Basis::place));
   std::map<unsigned, SmallVector<std::pair<unsigned, unsigned>>> rows;
   for (unsigned i = 0; i < rowCount; ++i)
     for (unsigned element = 0; element < layout.count(); ++element)
