@@ -223,15 +223,19 @@ void aicc::onnx::attendProjected(Node &n, const Projected &p) {
     return n.unsupported("weights of dynamic size");
   Ints sizes = n.integers("qkv_hidden_sizes", Ints(3, *width / 3));
   if (!n.require(heads > 0 && sizes.size() == 3 &&
+                     llvm::all_of(sizes,
+                                  [&](int64_t size) {
+                                    return size > 0 && size <= *width;
+                                  }) &&
                      sizes[0] + sizes[1] + sizes[2] == *width,
                  "qkv_hidden_sizes do not sum to " + Twine(*width)))
     return;
   Value parts[3];
   int64_t from = 0;
   for (auto [i, size] : llvm::enumerate(sizes)) {
-    if (!n.require(size > 0 && size % heads == 0,
-                   "a hidden size is " + Twine(size) +
-                       ", expected a multiple of " + Twine(heads) + " heads"))
+    if (!n.require(size % heads == 0, "a hidden size is " + Twine(size) +
+                                          ", expected a multiple of " +
+                                          Twine(heads) + " heads"))
       return;
     parts[i] = splitHeads(
         n, n.sliceAxis(qkv, 2, n.number(from), n.number(size)), heads);
@@ -380,8 +384,8 @@ static void attendHeads(Node &n, const HeadInputs &at) {
   n.set(1, presentKey ? presentKey : a.k);
   n.set(2, presentValue ? presentValue : a.v);
   a.scale = scaleOf(n, a.q);
-  a.mask = additiveMask(n, n.optionalOperand(at.mask), a.q, past,
-                        dimsOf(a.k)[2]);
+  a.mask =
+      additiveMask(n, n.optionalOperand(at.mask), a.q, past, dimsOf(a.k)[2]);
   if (n.has(at.more)) {
     Value bias = widen(n, n.operand(at.more));
     a.mask = a.mask ? n.add(a.mask, bias) : bias;

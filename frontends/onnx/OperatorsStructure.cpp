@@ -261,7 +261,7 @@ static void scanBatches(Node &n, const proto::GraphProto &body,
   Value lengths = n.has(0) ? n.cast(n.operand(0), n.b.getI64Type()) : Value();
   int64_t carried = int64_t(n.numInputs()) - 1 - scanned;
   int64_t scans = int64_t(n.numOutputs()) - carried;
-  if (!n.require(scanned >= 1 && carried >= 0 && scans >= 0 &&
+  if (!n.require(carried >= 0 && scans >= 0 &&
                      body.output_size() == int(n.numOutputs()),
                  "its numbers of inputs and outputs do not fit its body"))
     return;
@@ -378,15 +378,14 @@ static void scanBatches(Node &n, const proto::GraphProto &body,
 static void scan(Node &n) {
   const proto::GraphProto *body = n.graph("body");
   int64_t scanned = n.requiredInteger("num_scan_inputs");
-  if (!n.require(body, "attribute \"body\" is missing"))
+  if (!n.require(body, "attribute \"body\" is missing") ||
+      !n.require(scanned >= 1 && scanned <= int64_t(n.numInputs()),
+                 "num_scan_inputs is " + Twine(scanned) + ", expected 1 to " +
+                     Twine(n.numInputs())))
     return;
   if (n.version < 9)
     return scanBatches(n, *body, scanned);
   int64_t carried = int64_t(n.numInputs()) - scanned;
-  if (!n.require(scanned >= 1 && carried >= 0,
-                 "num_scan_inputs is " + Twine(scanned) + ", expected 1 to " +
-                     Twine(n.numInputs())))
-    return;
   int64_t scans = int64_t(n.numOutputs()) - carried;
   if (!n.require(scans >= 0 && body->output_size() == int(n.numOutputs()),
                  "its body gives " + Twine(body->output_size()) +

@@ -83,10 +83,11 @@ TEST(Errors, UnsupportedVariantsToo) {
   b.input("x", {1, 1, 4, 4}).input("axes", {1}, INT64).output("y");
   b.node("ReduceSum", {"x", "axes"}, {"t"});
   b.node("Frobnicate", {"t"}, {"y"});
-  EXPECT_EQ(b.import(),
-            "error: unsupported operators: ai.onnx.Frobnicate (opset 17) at "
-            "\"Frobnicate_1\"; ai.onnx.ReduceSum (opset 17) with values of axes "
-            "that are only known when the model runs at \"ReduceSum_0\"");
+  EXPECT_EQ(
+      b.import(),
+      "error: unsupported operators: ai.onnx.Frobnicate (opset 17) at "
+      "\"Frobnicate_1\"; ai.onnx.ReduceSum (opset 17) with values of axes "
+      "that are only known when the model runs at \"ReduceSum_0\"");
 }
 
 TEST(Errors, ManyNodesAreCounted) {
@@ -329,6 +330,34 @@ TEST(Errors, NamesStayOnOneLine) {
   b.node("Neg", {"a\nb"}, {"y"});
   EXPECT_EQ(b.import(),
             "error: node \"Neg_0\" reads \"a b\", which is not defined");
+}
+
+TEST(Errors, NumbersBeyondArithmetic) {
+  for (int64_t opset : {8, 11}) {
+    ModelBuilder b(opset);
+    b.input("x", {1, 2, 3}).output("y");
+    auto &n = b.node("Scan", opset < 9 ? Names{"", "x"} : Names{"x"}, {"y"});
+    n.set_name("it");
+    setInt(n, "num_scan_inputs", INT64_MIN);
+    auto &body = setGraph(n, "body");
+    addNode(body, "Neg", {"e"}, {"z"});
+    addOutput(body, "z");
+    EXPECT_EQ(b.import(), "error: node \"it\" (Scan): num_scan_inputs is "
+                          "-9223372036854775808, expected 1 to " +
+                              std::string(opset < 9 ? "2" : "1"));
+  }
+  ModelBuilder b;
+  b.input("x", {1, 2, 3}).input("w", {3, 6}).input("b", {6}).output("y");
+  auto &n = b.node("Attention", {"x", "w", "b"}, {"y"});
+  n.set_domain("com.microsoft");
+  n.set_name("it");
+  auto &domain = *b.model.add_opset_import();
+  domain.set_domain("com.microsoft");
+  domain.set_version(1);
+  setInt(n, "num_heads", 1);
+  setInts(n, "qkv_hidden_sizes", {INT64_MAX, INT64_MAX, 8});
+  EXPECT_EQ(b.import(), "error: node \"it\" (Attention): qkv_hidden_sizes do "
+                        "not sum to 6");
 }
 
 TEST(Errors, ElementTypes) {

@@ -14,6 +14,8 @@
 #include "frontends/onnx/Import.h"
 #include "frontends/onnx/Schema.pb.h"
 
+#include "llvm/ADT/STLExtras.h"
+
 #include <cstdlib>
 #include <random>
 
@@ -52,9 +54,10 @@ private:
   unsigned below(size_t n) { return n ? random() % n : 0; }
   int64_t number() {
     static constexpr int64_t interesting[] = {
-        0,  1,  2,    3,         4,           5,         7,        8,
-        16, 64, 1023, 1 << 20,   1ll << 32,   1ll << 40, 1ll << 62, INT32_MAX,
-        -1, -2, -3,   INT32_MIN, -(1ll << 40), INT64_MIN, INT64_MAX};
+        0,         1,         2,  3,    4,       5,         7,
+        8,         16,        64, 1023, 1 << 20, 1ll << 32, 1ll << 40,
+        1ll << 62, INT32_MAX, -1, -2,   -3,      INT32_MIN, -(1ll << 40),
+        INT64_MIN, INT64_MAX};
     return interesting[below(std::size(interesting))];
   }
   std::string valueName(const proto::GraphProto &graph);
@@ -62,7 +65,13 @@ private:
   void mutate(proto::NodeProto &node, const proto::GraphProto &graph);
   void mutate(proto::TensorProto &tensor);
   void mutate(proto::AttributeProto &attribute);
+  void addAttribute(proto::NodeProto &node);
 
+  /// Names of attributes that models of the corpus have, for nodes without.
+  static std::vector<std::string> &knownNames() {
+    static std::vector<std::string> names;
+    return names;
+  }
   std::mt19937 random;
 };
 } // namespace
@@ -154,9 +163,32 @@ void Mutator::mutate(proto::AttributeProto &attribute) {
   }
 }
 
+void Mutator::addAttribute(proto::NodeProto &node) {
+  std::vector<std::string> &names = knownNames();
+  for (const auto &attribute : node.attribute())
+    if (names.size() < 1000 &&
+        llvm::find(names, attribute.name()) == names.end())
+      names.push_back(attribute.name());
+  if (names.empty())
+    return;
+  auto &attribute = *node.add_attribute();
+  attribute.set_name(names[below(names.size())]);
+  if (below(2)) {
+    attribute.set_type(2); // INT
+    attribute.set_i(number());
+    return;
+  }
+  attribute.set_type(7); // INTS
+  for (unsigned i = 0, count = below(6); i < count; ++i)
+    attribute.add_ints(number());
+}
+
 void Mutator::mutate(proto::NodeProto &node, const proto::GraphProto &graph) {
   static const std::vector<SupportedOperator> operators = supportedOperators();
-  switch (below(7)) {
+  switch (below(8)) {
+  case 5:
+    addAttribute(node);
+    break;
   case 0: {
     const auto &op = operators[below(operators.size())];
     node.set_op_type(op.name.str());
