@@ -96,12 +96,18 @@ bool Node::requireFloat(Value value) {
 // Constants
 //===----------------------------------------------------------------------===//
 
+bool Node::requireNumbers(Type element) {
+  return !failed() &&
+         require(element.isIntOrFloat(),
+                 "computes with " + text(element) + ", expected numbers");
+}
+
 Value Node::scalar(double value, Type element) {
   return constantOfShape({}, {value}, element);
 }
 
 Value Node::integerScalar(int64_t value, Type element) {
-  if (failed())
+  if (!requireNumbers(element))
     return {};
   return gr::ConstantOp::create(
       b, loc,
@@ -111,14 +117,14 @@ Value Node::integerScalar(int64_t value, Type element) {
 
 Value Node::constantOfShape(ArrayRef<int64_t> shape, ArrayRef<double> values,
                             Type element) {
-  if (failed())
+  if (!requireNumbers(element))
     return {};
   return gr::ConstantOp::create(
       b, loc, smallConstant(RankedTensorType::get(shape, element), values));
 }
 
 Value Node::constant(ArrayRef<int64_t> values, Type element) {
-  if (failed())
+  if (!requireNumbers(element))
     return {};
   auto type = RankedTensorType::get(int64_t(values.size()), element);
   return gr::ConstantOp::create(b, loc, smallConstant(type, values));
@@ -143,6 +149,11 @@ Value Node::cast(Value value, Type element, bool overflow,
                  gr::Rounding rounding) {
   if (!value || failed() || elementOf(value) == element)
     return value;
+  if (!require(!isa<ComplexType>(element) &&
+                   !isa<ComplexType>(elementOf(value)),
+               "converts " + print(elementOf(value)) + " to " + print(element) +
+                   ", expected types that are not complex"))
+    return {};
   // What doesn't concern the types stays out of the graph.
   auto to = dyn_cast<FloatType>(element);
   bool narrow = to && to.getWidth() <= 8;

@@ -227,6 +227,8 @@ public:
   bool sameElement(Value x, Value y);
   /// Whether the element type is a float; else an error or unsupported.
   bool requireFloat(Value value);
+  /// Whether constants of the type can be made.
+  bool requireNumbers(Type element);
 
   /// The result of broadcasting dimensions by numpy's rule.
   bool broadcastDims(llvm::ArrayRef<AffineExpr> a, Dims &into);

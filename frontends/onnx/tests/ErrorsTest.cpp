@@ -360,6 +360,29 @@ TEST(Errors, NumbersBeyondArithmetic) {
                         "not sum to 6");
 }
 
+TEST(Errors, ComplexShape) {
+  ModelBuilder b;
+  b.input("x", {2, 3}).input("shape", {1}, COMPLEX64).output("y");
+  b.node("Reshape", {"x", "shape"}, {"y"}).set_name("it");
+  EXPECT_EQ(b.import(),
+            "error: node \"it\" (Reshape): converts complex<f32> to i64, "
+            "expected types that are not complex");
+}
+
+TEST(Errors, StringsWhereNumbersAreMade) {
+  ModelBuilder b;
+  b.input("x", {2, 3}, STRING).output("y");
+  auto &n = b.node("Imputer", {"x"}, {"y"});
+  n.set_domain("ai.onnx.ml");
+  n.set_name("it");
+  auto &domain = *b.model.add_opset_import();
+  domain.set_domain("ai.onnx.ml");
+  domain.set_version(3);
+  setInts(n, "imputed_value_int64s", {4});
+  EXPECT_EQ(b.import(), "error: node \"it\" (Imputer): computes with "
+                        "!graph.string, expected numbers");
+}
+
 TEST(Errors, ElementTypes) {
   auto run = [](const char *op, int32_t type,
                 std::function<void(proto::NodeProto &)> set = {}) {
