@@ -24,6 +24,10 @@ constexpr int64_t smallBytes = 1 << 20;
 /// A larger one is folded only up to this many times what it is made of.
 constexpr int64_t growth = 4;
 
+/// Nor is anything larger than this made of next to nothing, a mask of iotas
+/// say, whatever is asked for: sessions make it.
+constexpr int64_t largeBytes = 64 << 20;
+
 int64_t bytesOfTensor(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);
   if (!tensor || !tensor.hasStaticShape())
@@ -49,7 +53,7 @@ struct FoldConstantsPass
   }
 
   Option<bool> all{*this, "all", llvm::cl::init(false),
-                   llvm::cl::desc("Whatever the size of the result")};
+                   llvm::cl::desc("Also what is larger than its operands")};
 
   /// Operators that are left to the session although they are constant.
   llvm::DenseSet<Operation *> compressed;
@@ -139,9 +143,11 @@ struct FoldConstantsPass
       return;
     int64_t operandBytes = 0;
     for (Value operand : op->getOperands())
-      if (operand.getDefiningOp<graph::ConstantOp>())
-        operandBytes += bytesOfTensor(operand.getType());
-    if (!all && bytes > smallBytes && bytes > operandBytes)
+      if (auto constant = operand.getDefiningOp<graph::ConstantOp>())
+        if (!constant.getValue().isSplat())
+          operandBytes += bytesOfTensor(operand.getType());
+    if (all ? bytes > largeBytes && bytes / growth > operandBytes
+            : bytes > smallBytes && bytes > operandBytes)
       return;
     SmallVector<ElementsAttr> operands;
     for (Value operand : op->getOperands()) {

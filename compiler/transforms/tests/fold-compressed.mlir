@@ -37,3 +37,26 @@ func.func @large_step() -> tensor<1024xf64> {
   %r = graph.reduce sum %f [1] : (tensor<1024x1024xf64>) -> tensor<1024xf64>
   return %r : tensor<1024xf64>
 }
+
+// Nothing is made of iotas and one number that is larger than any weight:
+// 8 TiB here.
+// CHECK-LABEL: func @made_of_nothing
+// CHECK: graph.iota
+// CHECK: graph.add
+func.func @made_of_nothing(%x: tensor<1099511627776xi64>) -> tensor<1099511627776xi64> {
+  %i = graph.iota 0 : tensor<1099511627776xi64>
+  %c = graph.constant dense<2> : tensor<1099511627776xi64>
+  %s = graph.add %i, %c : tensor<1099511627776xi64>
+  %y = graph.add %s, %x : tensor<1099511627776xi64>
+  return %y : tensor<1099511627776xi64>
+}
+
+// CHECK-LABEL: func @mask
+// CHECK-NOT: graph.iota
+func.func @mask(%x: tensor<1024x1024xi64>) -> tensor<1024x1024xi64> {
+  %i = graph.iota 0 : tensor<1024x1024xi64>
+  %j = graph.iota 1 : tensor<1024x1024xi64>
+  %s = graph.subtract %i, %j : tensor<1024x1024xi64>
+  %y = graph.add %s, %x : tensor<1024x1024xi64>
+  return %y : tensor<1024x1024xi64>
+}
