@@ -101,6 +101,13 @@ mlir::LogicalResult lowerKernel(exec::KernelOp kernel, const Options &options,
 /// of `gpu` operations: leaves arith, cf, vector, llvm and gpu.
 mlir::LogicalResult prepareModule(mlir::gpu::GPUModuleOp module);
 
+/// A machine that contracts no floating-point operations by itself; null if
+/// this build of LLVM has no such target. The backend has initialised it.
+std::unique_ptr<llvm::TargetMachine> createTargetMachine(
+    const llvm::Triple &triple, llvm::StringRef cpu = "",
+    llvm::StringRef features = "",
+    std::optional<llvm::Reloc::Model> relocation = std::nullopt);
+
 /// LLVM IR for `machine` out of a module of the llvm dialect, optimised;
 /// `without` names classes of passes that are left out.
 std::unique_ptr<llvm::Module>

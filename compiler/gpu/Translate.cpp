@@ -10,10 +10,27 @@
 #include "mlir/Target/LLVMIR/Export.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/PassInstrumentation.h"
+#include "llvm/MC/TargetRegistry.h"
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace aicc;
+
+std::unique_ptr<llvm::TargetMachine>
+aicc::gpu::createTargetMachine(const llvm::Triple &triple, llvm::StringRef cpu,
+                               llvm::StringRef features,
+                               std::optional<llvm::Reloc::Model> relocation) {
+  std::string error;
+  const llvm::Target *target =
+      llvm::TargetRegistry::lookupTarget(triple, error);
+  if (!target)
+    return nullptr;
+  llvm::TargetOptions options;
+  // The same numbers on every target: only what the IR says is fused.
+  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
+  return std::unique_ptr<llvm::TargetMachine>(
+      target->createTargetMachine(triple, cpu, features, options, relocation));
+}
 
 std::unique_ptr<llvm::Module> aicc::gpu::translateModule(
     mlir::gpu::GPUModuleOp module, llvm::LLVMContext &context,

@@ -24,7 +24,6 @@
 #include "llvm/IR/ModuleSlotTracker.h"
 #include "llvm/IR/ReplaceConstant.h"
 #include "llvm/IR/Verifier.h"
-#include "llvm/MC/TargetRegistry.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/TargetParser/Host.h"
 
@@ -635,7 +634,7 @@ private:
 
 } // namespace
 
-static std::unique_ptr<TargetMachine> hostMachine(std::string &error) {
+static std::unique_ptr<TargetMachine> hostMachine() {
   static std::once_flag once;
   std::call_once(once, [] {
     LLVMInitializeX86TargetInfo();
@@ -648,15 +647,8 @@ static std::unique_ptr<TargetMachine> hostMachine(std::string &error) {
     LLVMInitializeAArch64AsmPrinter();
   });
   Triple triple(sys::getDefaultTargetTriple());
-  const Target *target = TargetRegistry::lookupTarget(triple, error);
-  if (!target)
-    return nullptr;
-  TargetOptions options;
-  // Numbers are the GPU's: nothing is fused that it wouldn't fuse.
-  options.AllowFPOpFusion = FPOpFusion::Strict;
-  return std::unique_ptr<TargetMachine>(target->createTargetMachine(
-      triple, triple.isX86() ? "x86-64-v3" : "generic", "", options,
-      Reloc::PIC_, std::nullopt, CodeGenOptLevel::Default));
+  return createTargetMachine(triple, triple.isX86() ? "x86-64-v3" : "generic",
+                             "", Reloc::PIC_);
 }
 
 StringRef aicc::gpu::virtualHost() {
@@ -667,9 +659,11 @@ StringRef aicc::gpu::virtualHost() {
 std::string aicc::gpu::emitVirtual(Module &module, StringRef entry,
                                    const VirtualOptions &options,
                                    std::string *assembly, std::string &error) {
-  std::unique_ptr<TargetMachine> machine = hostMachine(error);
-  if (!machine)
+  std::unique_ptr<TargetMachine> machine = hostMachine();
+  if (!machine) {
+    error = "this build of LLVM has no target for this machine";
     return "";
+  }
   module.setTargetTriple(machine->getTargetTriple());
   module.setDataLayout(machine->createDataLayout());
   // They speak of the vendor's target.

@@ -16,7 +16,6 @@
 
 #include "mlir/Conversion/ConvertToLLVM/ToLLVMPass.h"
 #include "mlir/Conversion/GPUToLLVMSPV/GPUToLLVMSPVPass.h"
-#include "llvm/MC/TargetRegistry.h"
 
 #include <mutex>
 
@@ -135,14 +134,7 @@ class ChipCodeGenerator final : public aicc::gpu::Generator {
       LLVMInitializeSPIRVTargetMC();
       LLVMInitializeSPIRVAsmPrinter();
     });
-    std::string error;
-    llvm::Triple triple(record.triple);
-    const llvm::Target *target =
-        llvm::TargetRegistry::lookupTarget(triple, error);
-    return std::unique_ptr<llvm::TargetMachine>(
-        target ? target->createTargetMachine(
-                     triple, "", "", llvm::TargetOptions(), std::nullopt)
-               : nullptr);
+    return aicc::gpu::createTargetMachine(llvm::Triple(record.triple));
   }
 
   bool emit(llvm::Module &, llvm::TargetMachine &, const target::TargetRecord &,

@@ -11,7 +11,6 @@
 #include "mlir/Conversion/GPUToNVVM/GPUToNVVMPass.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
-#include "llvm/MC/TargetRegistry.h"
 
 #include <mutex>
 
@@ -133,17 +132,8 @@ class CudaCodeGenerator final : public aicc::gpu::Generator {
       LLVMInitializeNVPTXTargetMC();
       LLVMInitializeNVPTXAsmPrinter();
     });
-    std::string error;
-    llvm::Triple triple(record.triple);
-    const llvm::Target *target =
-        llvm::TargetRegistry::lookupTarget(triple, error);
-    llvm::TargetOptions options;
-    options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
-    return std::unique_ptr<llvm::TargetMachine>(
-        target ? target->createTargetMachine(
-                     triple, record.cpu, record.features, options, std::nullopt,
-                     std::nullopt, llvm::CodeGenOptLevel::Default)
-               : nullptr);
+    return aicc::gpu::createTargetMachine(llvm::Triple(record.triple),
+                                          record.cpu, record.features);
   }
 
   bool emit(llvm::Module &module, llvm::TargetMachine &machine,

@@ -11,7 +11,6 @@
 
 #include "mlir/Conversion/ConvertToLLVM/ToLLVMPass.h"
 #include "mlir/Conversion/GPUToLLVMSPV/GPUToLLVMSPVPass.h"
-#include "llvm/MC/TargetRegistry.h"
 
 #include <mutex>
 
@@ -126,16 +125,9 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
       LLVMInitializeSPIRVTargetMC();
       LLVMInitializeSPIRVAsmPrinter();
     });
-    std::string error;
     // Shuffles came with 1.3.
-    llvm::Triple triple(lowered.shuffles ? "spirv64v1.3-unknown-unknown"
-                                         : record.triple);
-    const llvm::Target *target =
-        llvm::TargetRegistry::lookupTarget(triple, error);
-    return std::unique_ptr<llvm::TargetMachine>(
-        target ? target->createTargetMachine(
-                     triple, "", "", llvm::TargetOptions(), std::nullopt)
-               : nullptr);
+    return aicc::gpu::createTargetMachine(llvm::Triple(
+        lowered.shuffles ? "spirv64v1.3-unknown-unknown" : record.triple));
   }
 
   bool emit(llvm::Module &module, llvm::TargetMachine &machine,

@@ -13,7 +13,6 @@
 #include "mlir/Conversion/GPUToROCDL/GPUToROCDLPass.h"
 #include "mlir/Dialect/LLVMIR/ROCDLDialect.h"
 #include "mlir/Target/LLVMIR/Dialect/ROCDL/ROCDLToLLVMIRTranslation.h"
-#include "llvm/MC/TargetRegistry.h"
 #include "llvm/Transforms/Utils/Cloning.h"
 
 #include <mutex>
@@ -158,18 +157,9 @@ class RocmCodeGenerator final : public aicc::gpu::Generator {
       LLVMInitializeAMDGPUTargetMC();
       LLVMInitializeAMDGPUAsmPrinter();
     });
-    std::string error;
-    llvm::Triple triple(record.triple);
-    const llvm::Target *target =
-        llvm::TargetRegistry::lookupTarget(triple, error);
-    llvm::TargetOptions options;
-    options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
-    return std::unique_ptr<llvm::TargetMachine>(
-        target ? target->createTargetMachine(triple, record.cpu,
-                                             record.features, options,
-                                             llvm::Reloc::PIC_, std::nullopt,
-                                             llvm::CodeGenOptLevel::Default)
-               : nullptr);
+    return aicc::gpu::createTargetMachine(llvm::Triple(record.triple),
+                                          record.cpu, record.features,
+                                          llvm::Reloc::PIC_);
   }
 
   bool emit(llvm::Module &module, llvm::TargetMachine &machine,
