@@ -38,9 +38,32 @@ void embed(Node &n, const Embedding &e);
 struct Projected {
   Value qkv;
   unsigned mask, past;
-  std::optional<unsigned> bias;
+  std::optional<unsigned> bias, pastLength;
 };
 void attendProjected(Node &n, const Projected &p);
+
+/// softmax(q kT * scale + mask) v for q [B, N, S, H], k [B, N, T, H].
+struct Scores {
+  Value q, k, v;
+  double scale = 1, softcap = 0;
+  /// Added; broadcasts to [B, N, S, T].
+  Value mask = {};
+  /// Where false a weight is zero, whatever the others are.
+  Value keep = {};
+  /// [N]: one more score for each row that belongs to no key.
+  Value sink = {};
+  /// The output that wants the scores or the weights.
+  std::optional<unsigned> output = {};
+  bool outputWeights = false;
+};
+/// The result [B, S, N * H].
+Value attend(Node &n, const Scores &a);
+/// The scale of scores: an attribute of zero is one that is not given.
+double scaleOf(Node &n, Value q);
+/// Some numbers as a [1, 1, 1, T] index of keys.
+Value keyIndex(Node &n, AffineExpr columns, Type type);
+void rotaryEmbedding(Node &n);
+void groupQueryAttention(Node &n);
 
 /// (x - zero) * scale as f32, each a scalar or along `axis`; an absent zero
 /// point is 0.

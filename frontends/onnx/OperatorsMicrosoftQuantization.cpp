@@ -267,7 +267,7 @@ static void qAttention(Node &n) {
   if (!y || !bias)
     return;
   y = n.add(n.cast(y, elementOf(bias)), bias);
-  attendProjected(n, {y, 5, 8, std::nullopt});
+  attendProjected(n, {y, 5, 8, std::nullopt, std::nullopt});
 }
 
 static void qEmbedLayerNormalization(Node &n) {

@@ -263,6 +263,22 @@ def attention():
     yield Case("attention_past_mask", "Attention", [*base, ("mask", integers(0, 2, b, 8) | numpy.int32([[1] + [0] * 7])),
                                                     past], 2, num_heads=n)
     yield Case("attention_present", "Attention", base, 2, num_heads=n)
+    # A buffer that past and present share: ONNX Runtime's CPU provider has it for projected heads only.
+    parts = [helper.make_node("MatMul", ["x", "w"], ["m"]), helper.make_node("Add", ["m", "bias"], ["a"]),
+             helper.make_node("Split", ["a"], ["q", "k", "v"], axis=2, num_outputs=3),
+             helper.make_node("Split", ["past"], ["pk5", "pv5"], axis=0, num_outputs=2),
+             helper.make_node("Constant", [], ["first"], value=numpy_helper.from_array(numpy.int64([0]))),
+             *[helper.make_node("Squeeze", [f"{x}5", "first"], [x]) for x in ("pk", "pv")],
+             helper.make_node("MultiHeadAttention", ["q", "k", "v", "", "mask", "", "pk", "pv", "length"],
+                              ["out0", "k4", "v4"], domain="com.microsoft", num_heads=n, unidirectional=1),
+             *[helper.make_node("Unsqueeze", [f"{x}4", "first"], [f"{x}6"]) for x in "kv"],
+             helper.make_node("Concat", ["k6", "v6"], ["out1"], axis=0)]
+    for rows, length, constant in ((1, 4, []), (s, 3, ["length"]), (s, 0, [])):
+        seen = integers(0, 2, b, length + rows) | numpy.int32([1] + [0] * (length + rows - 1))
+        yield Case(f"attention_shared_{rows}_{length}", "Attention",
+                   [("x", f32(b, rows, 12)), *base[1:], ("mask", seen), ("past", f32(2, b, n, 9, h // n)), ("more", None),
+                    ("length", numpy.int32([length]))], 2, num_heads=n, unidirectional=1, past_present_share_buffer=1,
+                   constant=constant, reference=lambda: parts)
     yield Case("attention_sizes", "Attention", [("x", f32(b, s, 12)), ("w", f32(12, 16 + 16 + 24, scale=0.3)),
                                                 ("bias", f32(56))], num_heads=n, qkv_hidden_sizes=[16, 16, 24])
     yield Case("attention_no_bias", "Attention", [*base[:2], ("bias", None)], num_heads=n)
@@ -335,6 +351,10 @@ def attention():
         yield Case(f"decoder_attention_{length}", "DecoderMaskedMultiHeadAttention",
                    [*one, ("mask", mask), ("more", None), *room, ("length", numpy.int32([length])), ("width", None),
                     ("beams", None), ("bias", f32(3 * h))], 3, num_heads=n, past_present_share_buffer=1)
+    beams = integers(0, 2, 1, 2, 9)
+    yield Case("decoder_attention_beams", "DecoderMaskedMultiHeadAttention",
+               [*one, ("mask", None), ("more", None), *room, ("length", numpy.int32([5])), ("width", numpy.int32([2])),
+                ("beams", beams), ("bias", f32(3 * h))], 3, num_heads=n, past_present_share_buffer=1)
     yield Case("decoder_attention_cross", "DecoderMaskedMultiHeadAttention",
                [one[0], ("k", f32(b, n, 6, 4)), ("v", f32(b, n, 6, 4))], num_heads=n)
     yield Case("mha_present", "MultiHeadAttention", same, 3, num_heads=n)
