@@ -2,7 +2,7 @@
 #
 # Licensed under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Finds the products among the linalg operations that the compiler prints."""
+"""Finds products and how operands are read among the linalg operations that the compiler prints."""
 
 import collections
 import re
@@ -18,13 +18,32 @@ def _shape(text):
     return [int(n) if n.isdigit() else 0 for n in sizes], element
 
 
+def _maps(ir):
+    """{name of a map: its results}"""
+    return {name: [e.strip() for e in body.split(",")] for name, body in
+            re.findall(r"^(#\w+) = affine_map<\([^)]*\)(?:\[[^\]]*\])? -> \((.*)\)>$", ir, re.M)}
+
+
+def _kernels(ir):
+    """Yields (name, text) of every kernel."""
+    for part in ir.split("exec.kernel @")[1:]:
+        yield re.match(r"[\w.$-]+|\"[^\"]+\"", part).group(0).strip('"'), part.split("\n  }\n")[0]
+
+
+def _loop_sizes(maps, names, shapes):
+    """{loop: size} as far as operands that loops index directly say it."""
+    sizes = {}
+    for name, shape in zip(names, shapes):
+        for expression, size in zip(maps.get(name, []), shape):
+            if re.fullmatch(r"d\d+", expression):
+                sizes[expression] = size
+    return sizes
+
+
 def products(ir):
     """Yields a Product for every sum of products of the IR."""
-    maps = {}
-    for name, body in re.findall(r"^(#\w+) = affine_map<\([^)]*\)(?:\[[^\]]*\])? -> \((.*)\)>$", ir, re.M):
-        maps[name] = [e.strip() for e in body.split(",")]
-    for part in ir.split("exec.kernel @")[1:]:
-        kernel = re.match(r"[\w.$-]+|\"[^\"]+\"", part).group(0).strip('"')
+    maps = _maps(ir)
+    for kernel, part in _kernels(ir):
         for attributes, operands, body in re.findall(
                 r"linalg\.generic \{indexing_maps = \[([^\]]*)\], iterator_types = \[[^\]]*\"reduction\"[^\]]*\]\} "
                 r"([^{]*)\{(.*?)linalg\.yield", part, re.S):
@@ -35,11 +54,7 @@ def products(ir):
             if len(names) != 3 or len(tensors) != 3:
                 continue
             a, b, out = ({i for i in map(str, re.findall(r"d\d+", " ".join(maps.get(name, []))))} for name in names)
-            sizes = {}
-            for name, (shape, _) in zip(names, tensors):
-                for expression, size in zip(maps.get(name, []), shape):
-                    if re.fullmatch(r"d\d+", expression):
-                        sizes[expression] = size
+            sizes = _loop_sizes(maps, names, [shape for shape, _ in tensors])
 
             def count(loops):
                 total = 1
@@ -49,3 +64,36 @@ def products(ir):
 
             yield Product(kernel, count((a & out) - b), count((b & out) - a), count((a | b) - out), count(a & b & out),
                           (tensors[0][1], tensors[1][1]))
+
+
+def accesses(ir):
+    """{kernel: {argument: (bytes read at positions that are data, bytes of sectors read across memory)}}, 0 where the
+    argument isn't read so. Neighbouring threads have neighbouring elements of what the operation writes: where the
+    argument's neighbours belong to another loop, each element costs a sector of 32 bytes of the cache."""
+    maps, found = _maps(ir), {}
+    for kernel, part in _kernels(ir):
+        mine = {}
+        for attributes, kinds, operands, body in re.findall(
+                r"linalg\.generic \{indexing_maps = \[([^\]]*)\], iterator_types = \[([^\]]*)\]\} "
+                r"([^{]*)\{(.*?)linalg\.yield", part, re.S):
+            names, values = re.findall(r"#\w+", attributes), re.findall(r"%\w+", operands)
+            shapes = [_shape(t)[0] for t in re.findall(r"tensor<([^>]*)", operands)]
+            sizes = _loop_sizes(maps, names, shapes)
+            count = 1
+            for size in sizes.values():
+                count *= size
+            for argument, shape in re.findall(r"tensor\.extract %arg(\d+)\[[^\]]*\] : tensor<([^>]*)>", body):
+                gathered, across = mine.get(int(argument), (0, 0))
+                bits = int(re.search(r"\d+$", _shape(shape)[1]).group(0))
+                mine[int(argument)] = (gathered + count * max(1, bits // 8), across)
+            last = f"d{len(kinds.split(',')) - 1}"
+            if "reduction" in kinds:
+                continue
+            for value, name in zip(values, names):
+                results = maps.get(name, [])
+                if value.startswith("%arg") and last in " ".join(results) and last not in results[-1]:
+                    gathered, across = mine.get(int(value[4:]), (0, 0))
+                    mine[int(value[4:])] = (gathered, across + 32 * count)
+        if mine:
+            found[kernel] = mine
+    return found

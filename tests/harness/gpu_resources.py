@@ -1,0 +1,144 @@
+# gpu_resources.py - what the vendors' compilers say that a kernel takes of a GPU.
+#
+# Licensed under the Apache License v2.0 with LLVM Exceptions.
+# SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+"""Readers of registers, spills, private and shared memory of compiled kernels.
+
+    cuda   ptxas -v
+    rocm   the metadata in the assembly that aicc writes (no tool needed)
+    intel  the .ze_info section of what ocloc makes for each chip of the target
+
+`READERS[family](folder, chip)` reads what `aicc --save-objects` wrote for one
+target: ({kernel: {registers, spilled, private, shared}}, "") or (None, reason).
+"""
+
+import concurrent.futures
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import tempfile
+
+from aicc_testing import call, last_line, program, vendor_tool
+
+def of_ptxas(folder, chip):
+    tool = vendor_tool("ptxas")
+    if not tool:
+        return None, "ptxas is not installed"
+
+    def one(path):
+        with tempfile.NamedTemporaryFile() as out:
+            done = subprocess.run([tool, "-v", f"-arch={chip}", str(path), "-o", out.name], capture_output=True,
+                                  text=True, errors="replace", timeout=600)
+        text = done.stdout + done.stderr
+        rows = {}
+        if done.returncode:
+            return path, last_line(text)
+        for part in text.split("Compiling entry function")[1:]:
+            name = re.search(r"'([^']+)'", part).group(1)
+            number = {key: sum(int(n) for n in re.findall(pattern, part)) for key, pattern in (
+                ("registers", r"Used (\d+) registers"), ("spilled", r"(\d+) bytes spill stores"),
+                ("private", r"(\d+) bytes stack frame"), ("shared", r"(\d+) bytes smem"))}
+            rows[name] = number
+        return path, rows
+
+    return _each(one, [p for p in folder.glob("*.ptx") if p.name.startswith("linked")])
+
+
+def of_metadata(folder, chip):
+    rows = {}
+    for path in sorted(folder.glob("*.s")):
+        text = path.read_text(errors="replace")
+        for part in re.split(r"\n  - \.a", text.split("amdhsa.kernels:")[-1])[1:]:
+            def number(key):
+                found = re.search(rf"\.{key}: +(\d+)", part)
+                return int(found.group(1)) if found else 0
+
+            name = re.search(r"\.name: +(\S+)", part)
+            if not name:
+                continue
+            rows[name.group(1)] = {
+                "registers": number("vgpr_count") + (number("gpr_count") if part.startswith("gpr") else 0),
+                "spilled": 4 * (number("vgpr_spill_count") + number("sgpr_spill_count")),
+                "private": number("private_segment_fixed_size"), "shared": number("group_segment_fixed_size")}
+    return rows, ""
+
+
+def of_ocloc(folder, chip):
+    tool, objcopy = vendor_tool("ocloc"), vendor_tool("llvm-objcopy-22")
+    if not tool or not objcopy:
+        return None, f"{'llvm-objcopy-22' if tool else 'ocloc'} is not installed"
+
+    def one(path):
+        with tempfile.TemporaryDirectory() as out:
+            done = subprocess.run([tool, "compile", "-q", "-file", str(path), "-spirv_input", "-device", chip,
+                                   "--format", "zebin", "-out_dir", out], capture_output=True, text=True,
+                                  errors="replace", timeout=600)
+            made = sorted(pathlib.Path(out).glob("*.bin"))
+            if done.returncode or not made:
+                return path, last_line(done.stderr + done.stdout)
+            info = pathlib.Path(out) / "info"
+            subprocess.run([objcopy, f"--dump-section=.ze_info={info}", str(made[0]), os.devnull], check=True,
+                           capture_output=True, timeout=60)
+            text = info.read_bytes().rstrip(b"\0").decode(errors="replace")
+        rows = {}
+        for part in re.split(r"\n  - name: +", text.split("kernels_misc_info")[0])[1:]:
+            spilled = private = 0
+            for buffer in re.split(r"\n      - type:", part)[1:]:
+                size = re.search(r"size: +(\d+)", buffer)
+                if size and "spill_fill_space" in buffer.split("size:")[0]:
+                    spilled += int(size.group(1))
+                elif size and ("private_space" in buffer.split("size:")[0] or " scratch" in buffer[:12]):
+                    private += int(size.group(1))
+            number = {key: int((re.search(rf"{key}: +(\d+)", part) or [0, 0])[1])
+                      for key in ("grf_count", "slm_size", "simd_size")}
+            # A register of the file holds 32 bits of 8 or 16 lanes.
+            wide = 16 if chip == "pvc" else 8
+            rows[part.split("\n")[0].strip()] = {
+                "registers": number["grf_count"] * wide // max(1, number["simd_size"]), "spilled": spilled,
+                "private": private, "shared": number["slm_size"]}
+        return path, rows
+
+    return _each(one, sorted(folder.glob("linked*.spv")))
+
+
+def _each(one, paths):
+    rows = {}
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        for path, found in pool.map(one, paths):
+            if not isinstance(found, dict):
+                raise RuntimeError(f"{path.name}: {found}")
+            rows.update(found)
+    return rows, ""
+
+
+READERS = {"cuda": of_ptxas, "rocm": of_metadata, "intel": of_ocloc}
+
+
+def inspect(path, target, flags, work):
+    """Compiles a model: (rows of kernels as the readers give them, with `threads`; the package's only variant), or
+    (None, reason)."""
+    family, chip = target.split(":")
+    objects, package = pathlib.Path(work) / "objects", pathlib.Path(work) / "model.aicc"
+    shutil.rmtree(objects, ignore_errors=True)
+    status, _, err = call(program("aicc"), path, f"--target={target}", *flags, "-o", package,
+                          f"--save-objects={objects}", timeout=1800)
+    if status:
+        raise RuntimeError(f"aicc exits with {status}: {last_line(err)}")
+    rows, reason = READERS[family](objects / f"{family}-{chip}", chip)
+    if rows is None:
+        return None, reason
+    status, text, err = call(program("aicc-run"), package, "--describe", "--json")
+    if status:
+        raise RuntimeError(f"aicc-run --describe exits with {status}: {last_line(err)}")
+    variant = json.loads(text)["variants"][0]
+    for kernel in variant["kernels"]:
+        row = rows.get(kernel["entry"])
+        if row is None:
+            raise RuntimeError(f"nothing is said of kernel {kernel['entry']}")
+        x, y, z = kernel["workgroup"]
+        row["threads"] = x * y * z
+        row["shared"] = max(row["shared"], kernel["shared_bytes"])
+    return rows, variant
