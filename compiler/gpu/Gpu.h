@@ -63,6 +63,10 @@ struct Options {
   unsigned sharedBytes = 48 * 1024;
   /// Matrix instructions, best first; they outlive the options.
   llvm::ArrayRef<MatrixInstruction> matrix;
+  /// Registers of 32 bits of a thread that fragments may fill for as long as a
+  /// kernel runs: what the vendor's compiler leaves beside addresses and the
+  /// operands under way.
+  unsigned fragmentRegisters = 168;
   /// Products of f32 may round their operands to tf32.
   bool allowTf32 = false;
   /// Copies from global to shared memory that go on beside the threads.

@@ -55,13 +55,18 @@ void aicc::gpu::registerDialects(DialectRegistry &registry) {
 LogicalResult aicc::gpu::lowerKernel(exec::KernelOp kernel,
                                      const Options &options, Lowered &out) {
   MLIRContext *context = kernel.getContext();
-  Emitter e(kernel, options);
+  Options own = options;
+  std::optional<MatrixAttentionPlan> attention =
+      planMatrixAttention(kernel, options);
+  if (attention)
+    own.workgroup = attention->workgroup;
+  Emitter e(kernel, own);
   AffineExpr groups;
   Value first = kernel.getBodyBlock()->getTerminator()->getOperand(0);
   if (auto scatter = first.getDefiningOp<exec::ScatterOp>())
     groups = emitScatter(e, scatter);
-  else if (auto plan = planMatrixAttention(kernel, options))
-    groups = emitMatrixAttention(e, *plan);
+  else if (attention)
+    groups = emitMatrixAttention(e, *attention);
   else if (auto plan = planAttention(kernel, options))
     groups = emitAttention(e, *plan);
   else if (auto plan = planMatrixTiles(kernel, options))
@@ -90,7 +95,7 @@ LogicalResult aicc::gpu::lowerKernel(exec::KernelOp kernel,
   out.grid = AffineMap::get(0, symbols, {groups, one, one}, context);
   out.scratch =
       AffineMap::get(0, symbols, {getAffineConstantExpr(0, context)}, context);
-  out.workgroup = {options.subgroup, options.workgroup / options.subgroup, 1};
+  out.workgroup = {own.subgroup, own.workgroup / own.subgroup, 1};
   out.sharedBytes = e.sharedBytes;
   out.shuffles = e.shuffles;
   if (options.finish)

@@ -11,6 +11,10 @@
 // lanes of one subgroup: those that differ in bits whose bases run along
 // columns.
 //
+// Where heads are too wide for that, queries lie in shared memory, or a
+// workgroup computes some of the columns only (and all scores), or tiles are
+// smaller: what costs least of all that fits.
+//
 // The exponentials are the left operand of the second product. Where its layout
 // is that of the first one's result, fragments are handed on in registers;
 // otherwise they go through shared memory.
@@ -62,13 +66,65 @@ chained(const MatrixInstruction &row) {
   return found;
 }
 
+/// Bytes of lines of elements of 16 bits in shared memory.
+static unsigned bytesOf(unsigned lines, unsigned length) {
+  return lines * (2 * length + chunkBytes);
+}
+
+/// Chooses tiles that fit into registers and shared memory.
+static bool cheapestTiles(MatrixAttentionPlan &plan, unsigned columns,
+                          const Options &options) {
+  const MatrixInstruction &row = *plan.instruction;
+  double least = 0;
+  MatrixAttentionPlan best = plan;
+  for (unsigned parts : {1u, 2u, 4u})
+    for (bool shared : {false, true})
+      for (unsigned fewer : {1u, 2u, 4u})
+        for (unsigned keys : {64u, 32u, 16u}) {
+          unsigned subgroups = options.workgroup / options.subgroup / fewer;
+          unsigned each =
+              llvm::alignTo((columns + parts - 1) / parts, row.columns);
+          if (!subgroups || keys % row.columns || keys % row.depth)
+            continue;
+          // What a lane keeps through all tiles of keys, and scores.
+          unsigned ofQueries = row.a.count() * plan.depth / row.depth / 2;
+          unsigned registers = (shared ? row.a.count() / 2 : ofQueries) +
+                               row.c.count() * (each + keys) / row.columns;
+          unsigned tileRows = subgroups * row.rows;
+          unsigned bytes = bytesOf(keys, plan.depth) + bytesOf(each, keys);
+          if (shared)
+            bytes += bytesOf(tileRows, plan.depth);
+          if (!chained(row))
+            bytes += bytesOf(tileRows, keys);
+          if (registers > options.fragmentRegisters ||
+              bytes > options.sharedBytes)
+            continue;
+          // Products first: each part computes all scores. The rest weighs
+          // what is read of shared memory (keys and values by each subgroup,
+          // queries for each tile) and filled (for each workgroup).
+          double cost = (parts * plan.depth + columns) *
+                        (1 + 0.25 * fewer + 4.0 / keys +
+                         (shared ? double(row.rows) / keys / 2 : 0));
+          if (least && cost >= least)
+            continue;
+          least = cost;
+          best.workgroup = subgroups * options.subgroup;
+          best.keys = keys;
+          best.columns = each;
+          best.sharedQueries = shared;
+          best.rolled = 4 * registers > 3 * options.fragmentRegisters;
+        }
+  plan = best;
+  return least != 0;
+}
+
 std::optional<MatrixAttentionPlan>
 aicc::gpu::planMatrixAttention(exec::KernelOp kernel, const Options &options) {
   std::optional<AttentionPlan> plain = planAttention(kernel, options);
   if (!plain || options.matrix.empty())
     return std::nullopt;
   const Attention &form = plain->form;
-  MatrixAttentionPlan plan{form, nullptr, 0, 0, 0};
+  MatrixAttentionPlan plan{form, nullptr, 0, 0, 0, 0, false, false};
   plan.form.query = withoutExtension(form.query);
   plan.form.key = withoutExtension(form.key);
   plan.form.values = withoutExtension(form.values);
@@ -87,31 +143,14 @@ aicc::gpu::planMatrixAttention(exec::KernelOp kernel, const Options &options) {
   auto queries = size(loops, form.queries);
   if (!depth || *depth > widest || !columns || (queries && *queries <= 32))
     return std::nullopt;
-  unsigned subgroups = options.workgroup / options.subgroup;
   for (const MatrixInstruction &row : options.matrix) {
     if (!isOperand(row.operand, operand) || row.result != MatrixType::f32 ||
         row.lanes() != options.subgroup)
       continue;
     plan.instruction = &row;
     plan.depth = llvm::alignTo(*depth, std::max(row.depth, chunkBytes / 2));
-    plan.columns = llvm::alignTo(*columns, row.columns);
-    // What a lane keeps of queries and results through all tiles of keys; wide
-    // heads leave room for the scores of fewer keys.
-    constexpr unsigned mostRegisters = 160;
-    unsigned registers =
-        row.rows * (plan.depth / 2 + plan.columns) / options.subgroup;
-    for (unsigned keys : {64u, 32u}) {
-      if (keys % row.columns || keys % row.depth ||
-          (keys > 32 && registers > mostRegisters))
-        continue;
-      plan.keys = keys;
-      unsigned bytes = keys * (2 * plan.depth + chunkBytes) +
-                       plan.columns * (2 * keys + chunkBytes);
-      if (!chained(row))
-        bytes += subgroups * row.rows * (2 * keys + chunkBytes);
-      if (bytes <= options.sharedBytes)
-        return plan;
-    }
+    if (cheapestTiles(plan, *columns, options))
+      return plan;
   }
   return std::nullopt;
 }
@@ -153,9 +192,10 @@ struct MatrixWriter : AttentionValues {
         VectorType::get({int64_t(values.size())}, values[0].getType()), values);
   }
   Value bounded(Value index, AffineExpr total, unsigned tile, Value *inside);
+  void share(unsigned tasks, llvm::function_ref<void(Value)> body);
   SmallVector<Value> queries(Value firstRow);
-  void fillKeys(const Lines &lines, Value key0);
-  void fillValues(const Lines &lines, Value key0);
+  void fillRows(const Lines &lines, Value first, bool ofQueries);
+  void fillValues(const Lines &lines, Value key0, Value firstColumn);
   Value fragment(const Lines &lines, const FragmentLayout &layout, Value line,
                  unsigned lineOffset, unsigned place);
 };
@@ -198,6 +238,26 @@ Value MatrixWriter::bounded(Value index, AffineExpr total, unsigned tile,
   return e.select(within, index, e.constant(0));
 }
 
+/// Shares tasks out to the threads of the workgroup.
+void MatrixWriter::share(unsigned tasks, llvm::function_ref<void(Value)> body) {
+  unsigned threads = e.options.workgroup;
+  Value thread = e.splitThread(threads).first;
+  auto some = [&](Value task) {
+    e.guarded(tasks % threads ? e.less(task, e.constant(tasks)) : Value(),
+              [&] { body(task); });
+  };
+  if (!plan.rolled) {
+    for (unsigned start = 0; start < tasks; start += threads)
+      some(e.add(thread, e.constant(start)));
+    return;
+  }
+  e.loop(e.constant(0), e.constant(tasks), e.constant(threads), {},
+         [&](Value start, ArrayRef<Value>) {
+           some(e.add(thread, start));
+           return SmallVector<Value>();
+         });
+}
+
 /// The subgroup's queries: a fragment of a for each step of the depth.
 SmallVector<Value> MatrixWriter::queries(Value firstRow) {
   unsigned tile = row.rows * (e.options.workgroup / e.options.subgroup);
@@ -231,88 +291,78 @@ SmallVector<Value> MatrixWriter::queries(Value firstRow) {
   return fragments;
 }
 
-/// A tile of keys: one line each.
-void MatrixWriter::fillKeys(const Lines &lines, Value key0) {
+/// A tile of keys, or of queries: one line each.
+void MatrixWriter::fillRows(const Lines &lines, Value first, bool ofQueries) {
   constexpr unsigned run = chunkBytes / 2;
   SmallVector<AffineExpr> depthSizes = sizesOf(scoreLoops, form.depth);
   AffineExpr depthTotal = productOf(depthSizes, e.b.getContext());
   auto innermost = graph::constantOf(depthSizes.back());
   bool whole = innermost && *innermost % run == 0;
   unsigned tasks = lines.count * lines.length / run, fast = lines.length / run;
-  Value thread = e.splitThread(e.options.workgroup).first;
-  for (unsigned start = 0; start < tasks; start += e.options.workgroup) {
-    Value task = e.add(thread, e.constant(start));
-    Value some = start + e.options.workgroup > tasks
-                     ? e.less(task, e.constant(tasks))
-                     : Value();
-    e.guarded(some, [&] {
-      Value line = e.div(task, e.constant(fast));
-      Value begin = e.mul(e.rem(task, e.constant(fast)), e.constant(run));
-      Value key = bounded(e.add(key0, line), keyTotal, lines.count, nullptr);
-      set(form.keys, e.delinearize(key, keySizes));
-      SmallVector<Value> values, index;
-      Value inside;
-      for (unsigned i = 0; i < run; ++i) {
-        if (i == 0 || !whole) {
-          Value k = bounded(e.add(begin, e.constant(i)), depthTotal,
-                            lines.length, &inside);
-          index = e.delinearize(k, depthSizes);
-        }
-        SmallVector<Value> loops(scorePoint);
-        for (auto [dim, value] : llvm::zip(form.depth, index))
-          loops[dim] = value;
-        if (whole)
-          loops[form.depth.back()] = e.add(index.back(), e.constant(i));
-        Point here{form.scores, loops, {}};
-        Value value = e.evaluate(here, form.key);
-        if (e.failed)
-          return;
-        value = stored(value);
-        values.push_back(inside ? e.select(inside, value, zero()) : value);
+  share(tasks, [&](Value task) {
+    Value line = e.div(task, e.constant(fast));
+    Value begin = e.mul(e.rem(task, e.constant(fast)), e.constant(run));
+    Value number =
+        bounded(e.add(first, line), ofQueries ? queryTotal : keyTotal,
+                lines.count, nullptr);
+    set(ofQueries ? form.queries : form.keys,
+        e.delinearize(number, ofQueries ? querySizes : keySizes));
+    SmallVector<Value> values, index;
+    Value inside;
+    for (unsigned i = 0; i < run; ++i) {
+      if (i == 0 || !whole) {
+        Value k = bounded(e.add(begin, e.constant(i)), depthTotal, lines.length,
+                          &inside);
+        index = e.delinearize(k, depthSizes);
       }
-      Value to = e.add(e.mul(line, e.constant(lines.stride())), begin);
-      e.store(vectorOf(values), e.sharedPointer(lines.memory, type, to),
-              chunkBytes);
-    });
-  }
+      SmallVector<Value> loops(scorePoint);
+      for (auto [dim, value] : llvm::zip(form.depth, index))
+        loops[dim] = value;
+      if (whole)
+        loops[form.depth.back()] = e.add(index.back(), e.constant(i));
+      Point here{form.scores, loops, {}};
+      Value value = e.evaluate(here, ofQueries ? form.query : form.key);
+      if (e.failed)
+        return;
+      value = stored(value);
+      values.push_back(inside ? e.select(inside, value, zero()) : value);
+    }
+    Value to = e.add(e.mul(line, e.constant(lines.stride())), begin);
+    e.store(vectorOf(values), e.sharedPointer(lines.memory, type, to),
+            chunkBytes);
+  });
 }
 
 /// A tile of values, one line for each column: neighbouring threads take
 /// neighbouring columns of the same keys.
-void MatrixWriter::fillValues(const Lines &lines, Value key0) {
+void MatrixWriter::fillValues(const Lines &lines, Value key0,
+                              Value firstColumn) {
   constexpr unsigned run = chunkBytes / 2;
   unsigned tasks = lines.count * lines.length / run;
-  Value thread = e.splitThread(e.options.workgroup).first;
   AffineExpr columnTotal = getAffineConstantExpr(columnCount, e.b.getContext());
-  for (unsigned start = 0; start < tasks; start += e.options.workgroup) {
-    Value task = e.add(thread, e.constant(start));
-    Value some = start + e.options.workgroup > tasks
-                     ? e.less(task, e.constant(tasks))
-                     : Value();
-    e.guarded(some, [&] {
-      Value line = e.rem(task, e.constant(lines.count));
-      Value begin =
-          e.mul(e.div(task, e.constant(lines.count)), e.constant(run));
-      Value column = bounded(line, columnTotal, lines.count, nullptr);
-      set(form.columns, e.delinearize(column, columnSizes));
-      SmallVector<Value> values;
-      for (unsigned i = 0; i < run; ++i) {
-        Value inside;
-        Value key = bounded(e.add(e.add(key0, begin), e.constant(i)), keyTotal,
-                            lines.length, &inside);
-        set(form.keys, e.delinearize(key, keySizes));
-        Point here{form.product, point, {}};
-        Value value = e.evaluate(here, form.values);
-        if (e.failed)
-          return;
-        value = stored(value);
-        values.push_back(inside ? e.select(inside, value, zero()) : value);
-      }
-      Value to = e.add(e.mul(line, e.constant(lines.stride())), begin);
-      e.store(vectorOf(values), e.sharedPointer(lines.memory, type, to),
-              chunkBytes);
-    });
-  }
+  share(tasks, [&](Value task) {
+    Value line = e.rem(task, e.constant(lines.count));
+    Value begin = e.mul(e.div(task, e.constant(lines.count)), e.constant(run));
+    Value column =
+        bounded(e.add(firstColumn, line), columnTotal, lines.count, nullptr);
+    set(form.columns, e.delinearize(column, columnSizes));
+    SmallVector<Value> values;
+    for (unsigned i = 0; i < run; ++i) {
+      Value inside;
+      Value key = bounded(e.add(e.add(key0, begin), e.constant(i)), keyTotal,
+                          lines.length, &inside);
+      set(form.keys, e.delinearize(key, keySizes));
+      Point here{form.product, point, {}};
+      Value value = e.evaluate(here, form.values);
+      if (e.failed)
+        return;
+      value = stored(value);
+      values.push_back(inside ? e.select(inside, value, zero()) : value);
+    }
+    Value to = e.add(e.mul(line, e.constant(lines.stride())), begin);
+    e.store(vectorOf(values), e.sharedPointer(lines.memory, type, to),
+            chunkBytes);
+  });
 }
 
 /// A fragment from shared memory; `line` is the lane's, without the offset.
@@ -361,20 +411,30 @@ AffineExpr aicc::gpu::emitMatrixAttention(Emitter &e,
 
   Lines keys{plan.keys, plan.depth, w.type},
       values{plan.columns, plan.keys, w.type},
-      weights{tileRows, plan.keys, w.type};
+      weights{tileRows, plan.keys, w.type},
+      queryLines{tileRows, plan.depth, w.type};
   keys.memory = e.shared(w.type, keys.count * keys.stride(), "keys");
   values.memory = e.shared(w.type, values.count * values.stride(), "values");
   if (!chain)
     weights.memory =
         e.shared(w.type, weights.count * weights.stride(), "weights");
+  if (plan.sharedQueries)
+    queryLines.memory =
+        e.shared(w.type, queryLines.count * queryLines.stride(), "queries");
 
-  // Workgroups: tiles of queries fastest, then batch.
+  // Workgroups: parts of the columns fastest, then tiles of queries and batch.
+  unsigned parts = llvm::divideCeil(w.columnCount, plan.columns);
+  bool allColumns =
+      w.columnCount % (parts > 1 ? plan.columns : row.columns) == 0;
   SmallVector<AffineExpr> grid = sizesOf(w.loops, form.batch);
   grid.push_back(w.queryTotal.ceilDiv(tileRows));
+  grid.push_back(getAffineConstantExpr(parts, context));
   SmallVector<Value> tileIndex = e.delinearize(e.block, grid);
   w.set(form.batch, tileIndex);
   Value ownRow = e.mul(e.group, e.constant(row.rows));
-  Value firstRow = e.add(e.mul(tileIndex.back(), e.constant(tileRows)), ownRow);
+  Value tileRow = e.mul(tileIndex[form.batch.size()], e.constant(tileRows));
+  Value firstRow = e.add(tileRow, ownRow);
+  Value firstColumn = e.mul(tileIndex.back(), e.constant(plan.columns));
 
   // The rows of a lane and which elements of a fragment belong to each.
   std::map<unsigned, SmallVector<unsigned>> rows;
@@ -388,7 +448,11 @@ AffineExpr aicc::gpu::emitMatrixAttention(Emitter &e,
   Value keyLine = w.laneLine(row.b);
   Value weightLine = e.add(ownRow, w.laneLine(row.a));
 
-  SmallVector<Value> queries = w.queries(firstRow);
+  SmallVector<Value> queries;
+  if (plan.sharedQueries)
+    w.fillRows(queryLines, tileRow, true); // seen after the first barrier
+  else
+    queries = w.queries(firstRow);
   if (e.failed)
     return grid.back();
   VectorType fragment = VectorType::get({layout.count()}, w.f32);
@@ -406,25 +470,27 @@ AffineExpr aicc::gpu::emitMatrixAttention(Emitter &e,
         SmallVector<Value> results(carried.take_front(columnCount));
         SmallVector<Value> most(carried.slice(columnCount, rows.size()));
         SmallVector<Value> sums(carried.take_back(rows.size()));
-        w.fillKeys(keys, key0);
-        w.fillValues(values, key0);
+        w.fillRows(keys, key0, false);
+        w.fillValues(values, key0, firstColumn);
         e.barrier();
         if (e.failed)
           return {};
-        SmallVector<SmallVector<Value>> scores;
-        for (unsigned j = 0; j < keyCount; ++j) {
-          Value sum = none;
-          for (auto [k, query] : llvm::enumerate(queries))
-            sum = emitMatrixInstruction(e.b, e.loc, row, query,
-                                        w.fragment(keys, row.b, keyLine,
-                                                   j * row.columns,
-                                                   k * row.depth),
-                                        sum);
-          scores.emplace_back();
+        SmallVector<Value> products(keyCount, none);
+        for (unsigned k = 0; k < plan.depth; k += row.depth) {
+          Value query = plan.sharedQueries
+                            ? w.fragment(queryLines, row.a, weightLine, 0, k)
+                            : queries[k / row.depth];
+          for (unsigned j = 0; j < keyCount; ++j)
+            products[j] = emitMatrixInstruction(
+                e.b, e.loc, row, query,
+                w.fragment(keys, row.b, keyLine, j * row.columns, k),
+                products[j]);
+        }
+        SmallVector<SmallVector<Value>> scores(keyCount);
+        for (unsigned j = 0; j < keyCount; ++j)
           for (unsigned i = 0; i < layout.count(); ++i)
             scores[j].push_back(
-                vector::ExtractOp::create(e.b, e.loc, sum, int64_t(i)));
-        }
+                vector::ExtractOp::create(e.b, e.loc, products[j], int64_t(i)));
 
         // Scores: what hides keys beyond the last is minus infinity.
         std::map<unsigned, std::pair<SmallVector<Value>, Value>> keyAt;
@@ -537,11 +603,11 @@ AffineExpr aicc::gpu::emitMatrixAttention(Emitter &e,
       Value factor = w.rowFactor(most, sum);
       for (unsigned j = 0; j < columnCount; ++j)
         for (unsigned i : members) {
-          Value column = e.add(
-              lanePlace, e.constant(j * row.columns + layout.at(0, i).place));
-          e.guarded(w.columnCount % row.columns == 0
-                        ? Value()
-                        : e.less(column, e.constant(w.columnCount)),
+          Value column =
+              e.add(e.add(firstColumn, lanePlace),
+                    e.constant(j * row.columns + layout.at(0, i).place));
+          e.guarded(allColumns ? Value()
+                               : e.less(column, e.constant(w.columnCount)),
                     [&] {
                       w.set(form.columns, e.delinearize(column, w.columnSizes));
                       w.store(vector::ExtractOp::create(e.b, e.loc, state[j],

@@ -65,8 +65,12 @@ AffineExpr emitAttention(Emitter &e, const AttentionPlan &plan);
 struct MatrixAttentionPlan {
   Attention form; // query, key and values in the instruction's type
   const MatrixInstruction *instruction;
-  unsigned keys;           // of a tile
-  unsigned depth, columns; // whole fragments of them
+  unsigned workgroup; // threads
+  unsigned keys;      // of a tile
+  unsigned depth;     // whole fragments
+  unsigned columns;   // of a workgroup, whole fragments
+  bool sharedQueries; // in shared memory, not in registers
+  bool rolled;        // tiles are filled bit by bit
 };
 std::optional<MatrixAttentionPlan> planMatrixAttention(exec::KernelOp kernel,
                                                        const Options &options);

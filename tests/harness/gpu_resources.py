@@ -6,7 +6,7 @@
 
     cuda   ptxas -v
     rocm   the metadata in the assembly that aicc writes (no tool needed)
-    intel  the .ze_info section of what ocloc makes for each chip of the target
+    intel  ocloc's warnings, and the .ze_info section of what it makes for the chip
 
 `READERS[family](folder, chip)` reads what `aicc --save-objects` wrote for one
 target: ({kernel: {registers, spilled, private, shared}}, "") or (None, reason).
@@ -73,7 +73,7 @@ def of_ocloc(folder, chip):
 
     def one(path):
         with tempfile.TemporaryDirectory() as out:
-            done = subprocess.run([tool, "compile", "-q", "-file", str(path), "-spirv_input", "-device", chip,
+            done = subprocess.run([tool, "compile", "-file", str(path), "-spirv_input", "-device", chip,
                                    "--format", "zebin", "-out_dir", out], capture_output=True, text=True,
                                   errors="replace", timeout=600)
             made = sorted(pathlib.Path(out).glob("*.bin"))
@@ -83,22 +83,23 @@ def of_ocloc(folder, chip):
             subprocess.run([objcopy, f"--dump-section=.ze_info={info}", str(made[0]), os.devnull], check=True,
                            capture_output=True, timeout=60)
             text = info.read_bytes().rstrip(b"\0").decode(errors="replace")
+        # What is spilled shares its memory with private variables, so that only the warning says how much it is.
+        warned = dict(re.findall(r"kernel (\S+) +compiled SIMD\d+ allocated \d+ regs and spilled around (\d+)",
+                                 done.stdout + done.stderr))
         rows = {}
         for part in re.split(r"\n  - name: +", text.split("kernels_misc_info")[0])[1:]:
-            spilled = private = 0
+            private = 0
             for buffer in re.split(r"\n      - type:", part)[1:]:
                 size = re.search(r"size: +(\d+)", buffer)
-                if size and "spill_fill_space" in buffer.split("size:")[0]:
-                    spilled += int(size.group(1))
-                elif size and ("private_space" in buffer.split("size:")[0] or " scratch" in buffer[:12]):
-                    private += int(size.group(1))
+                private += int(size.group(1)) if size and "scratch" in buffer[:12] else 0
             number = {key: int((re.search(rf"{key}: +(\d+)", part) or [0, 0])[1])
                       for key in ("grf_count", "slm_size", "simd_size")}
             # A register of the file holds 32 bits of 8 or 16 lanes.
             wide = 16 if chip == "pvc" else 8
-            rows[part.split("\n")[0].strip()] = {
-                "registers": number["grf_count"] * wide // max(1, number["simd_size"]), "spilled": spilled,
-                "private": private, "shared": number["slm_size"]}
+            name = part.split("\n")[0].strip()
+            rows[name] = {
+                "registers": number["grf_count"] * wide // max(1, number["simd_size"]),
+                "spilled": int(warned.get(name, 0)) * 4 * wide, "private": private, "shared": number["slm_size"]}
         return path, rows
 
     return _each(one, sorted(folder.glob("linked*.spv")))

@@ -91,6 +91,8 @@ class RocmCodeGenerator final : public aicc::gpu::Generator {
     options.subgroup = record.subgroup;
     options.matrix = backends::rocm::matrixInstructions(record.chip);
     options.sharedBytes = record.sharedBytes;
+    // Of 512 (with accumulation registers) or 256.
+    options.fragmentRegisters = record.subgroup == 64 ? 320 : 112;
     // Kernel arguments lie in the constant address space.
     options.argumentSpace = 4;
     options.argumentAttribute = LLVM::LLVMDialect::getByRefAttrName();

@@ -9,6 +9,7 @@ the tool. Exit 77 = skipped, with the reason."""
 import glob
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -64,6 +65,9 @@ def check_readelf(tool, chip, path, entry):
     for wanted in ("AMDGPU", chip, f"{entry}.kd", "AMDGPU Metadata"):
         if wanted not in text:
             return f"no '{wanted}' in {text}"
+    spills = re.findall(r"\.vgpr_spill_count: +[1-9]\d*", text)
+    if spills:
+        return f"registers are spilled: {', '.join(spills)}"
     return text if status else ""
 
 
