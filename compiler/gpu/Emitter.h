@@ -109,7 +109,8 @@ public:
                             ArrayRef<Value> accumulators);
 
   // Shared memory and structure.
-  Value shared(mlir::Type element, int64_t count, llvm::StringRef name);
+  Value shared(mlir::Type element, int64_t count, llvm::StringRef name,
+               unsigned align = 16);
   Value sharedPointer(Value base, mlir::Type element, Value index);
   Value load(mlir::Type type, Value pointer, unsigned align);
   void store(Value value, Value pointer, unsigned align);

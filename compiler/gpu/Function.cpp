@@ -257,16 +257,17 @@ std::pair<Value, Value> Emitter::splitThread(unsigned size) {
 // Shared memory and structure
 //===----------------------------------------------------------------------===//
 
-Value Emitter::shared(Type element, int64_t count, StringRef name) {
+Value Emitter::shared(Type element, int64_t count, StringRef name,
+                      unsigned align) {
   auto type = LLVM::LLVMArrayType::get(element, count);
   LLVM::GlobalOp global;
   {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(module.getBody());
-    global = LLVM::GlobalOp::create(
-        b, loc, type, /*isConstant=*/false, LLVM::Linkage::Internal,
-        (function.getName() + "_" + name).str(), Attribute(),
-        /*alignment=*/16, /*addrSpace=*/3);
+    global = LLVM::GlobalOp::create(b, loc, type, /*isConstant=*/false,
+                                    LLVM::Linkage::Internal,
+                                    (function.getName() + "_" + name).str(),
+                                    Attribute(), align, /*addrSpace=*/3);
     Block *block = b.createBlock(&global.getInitializerRegion());
     b.setInsertionPointToStart(block);
     Value undefined = LLVM::UndefOp::create(b, loc, type);

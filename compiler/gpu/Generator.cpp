@@ -70,16 +70,26 @@ static llvm::json::Object layoutOf(const FragmentLayout &layout) {
 llvm::json::Array
 Generator::matrixInstructions(const target::TargetRecord &record) const {
   llvm::json::Array rows;
-  for (const MatrixInstruction &row : options(record).matrix)
-    rows.push_back(llvm::json::Object{{"name", row.name},
-                                      {"rows", row.rows},
-                                      {"columns", row.columns},
-                                      {"depth", row.depth},
-                                      {"operand", toString(row.operand)},
-                                      {"result", toString(row.result)},
-                                      {"a", layoutOf(row.a)},
-                                      {"b", layoutOf(row.b)},
-                                      {"c", layoutOf(row.c)}});
+  for (const MatrixInstruction &row : options(record).matrix) {
+    llvm::json::Object object{{"name", row.name},
+                              {"rows", row.rows},
+                              {"columns", row.columns},
+                              {"depth", row.depth},
+                              {"operand", toString(row.operand)},
+                              {"result", toString(row.result)},
+                              {"c", layoutOf(row.c)}};
+    if (row.async) {
+      object["line"] = row.async->lineBytes;
+      object["across"] = row.async->across;
+      object["descriptor"] =
+          llvm::json::Array{row.async->start, row.async->leading,
+                            row.async->stride, row.async->format};
+    } else {
+      object["a"] = layoutOf(row.a);
+      object["b"] = layoutOf(row.b);
+    }
+    rows.push_back(std::move(object));
+  }
   return rows;
 }
 
@@ -116,6 +126,9 @@ LogicalResult Generator::compile(exec::KernelOp kernel,
     code.object =
         emitVirtual(*ir, code.entry, {intrinsics(), how.matrix, how.subgroup},
                     codeOptions.assembly ? &code.assembly : nullptr, error);
+  code.sharedBytes = 0; // workgroup memory is static in the code
+  if (ir && !isVirtual(record) && lowered.sharedBytes > how.staticSharedBytes)
+    code.sharedBytes = makeSharedDynamic(*ir);
   bool done = ir && (isVirtual(record) ? !code.object.empty()
                                        : emit(*ir, *machine, record,
                                               codeOptions, code, error));
@@ -125,7 +138,6 @@ LogicalResult Generator::compile(exec::KernelOp kernel,
   code.grid = lowered.grid;
   code.scratch = lowered.scratch;
   code.workgroup = lowered.workgroup;
-  code.sharedBytes = 0; // workgroup memory is static in the code
   code.subgroup = how.subgroup;
   return success();
 }

@@ -61,6 +61,10 @@ struct Options {
   unsigned tile = 8;
   /// Bytes of shared memory that a workgroup may use.
   unsigned sharedBytes = 48 * 1024;
+  /// The same for one that wants a processor to itself; 0: no more than others.
+  unsigned mostSharedBytes = 0;
+  /// What code may have by itself; more than that is asked for at the launch.
+  unsigned staticSharedBytes = ~0u;
   /// Matrix instructions, best first; they outlive the options.
   llvm::ArrayRef<MatrixInstruction> matrix;
   /// Registers of 32 bits of a thread that fragments may fill for as long as a
@@ -118,6 +122,10 @@ std::unique_ptr<llvm::Module>
 translateModule(mlir::gpu::GPUModuleOp module, llvm::LLVMContext &context,
                 llvm::TargetMachine &machine,
                 llvm::ArrayRef<llvm::StringRef> without = {});
+
+/// Workgroup memory as one piece, which begins where the launch provides it;
+/// returns its size.
+unsigned makeSharedDynamic(llvm::Module &module);
 
 /// The object file or assembly of an optimised module.
 std::string emitFile(llvm::Module &module, llvm::TargetMachine &machine,

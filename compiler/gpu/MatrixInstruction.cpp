@@ -203,6 +203,46 @@ Value aicc::gpu::emitMatrixInstruction(OpBuilder &b, Location loc,
   return whole;
 }
 
+/// Inline assembly whose first operands are its results as well.
+static SmallVector<Value> emitAssembly(OpBuilder &b, Location loc,
+                                       StringRef assembly,
+                                       StringRef constraints,
+                                       ArrayRef<Value> operands,
+                                       unsigned results) {
+  SmallVector<Type> types;
+  for (Value operand : operands.take_front(results))
+    types.push_back(operand.getType());
+  auto made = LLVM::InlineAsmOp::create(
+      b, loc, LLVM::LLVMStructType::getLiteral(b.getContext(), types), operands,
+      assembly, constraints, /*has_side_effects=*/true,
+      /*is_align_stack=*/false, LLVM::tailcallkind::TailCallKind::None,
+      /*asm_dialect=*/LLVM::AsmDialectAttr(), /*operand_attrs=*/ArrayAttr());
+  SmallVector<Value> values;
+  for (unsigned i = 0; i < results; ++i)
+    values.push_back(LLVM::ExtractValueOp::create(b, loc, made.getRes(), i));
+  return values;
+}
+
+SmallVector<Value> aicc::gpu::emitAsyncMatrix(
+    OpBuilder &b, Location loc, const MatrixInstruction &instruction, Value a,
+    Value bDescriptor, bool aAcross, bool bAcross, ArrayRef<Value> sums) {
+  SmallVector<Value> operands(sums);
+  operands.append({a, bDescriptor});
+  if (instruction.async->across)
+    for (bool across : {aAcross, bAcross})
+      operands.push_back(
+          LLVM::ConstantOp::create(b, loc, b.getI32IntegerAttr(across)));
+  return emitAssembly(b, loc, instruction.async->assembly,
+                      instruction.async->constraints, operands, sums.size());
+}
+
+SmallVector<Value> aicc::gpu::finishAsync(OpBuilder &b, Location loc,
+                                          const MatrixInstruction &instruction,
+                                          ArrayRef<Value> sums) {
+  return emitAssembly(b, loc, instruction.async->finish,
+                      instruction.async->finishConstraints, sums, sums.size());
+}
+
 //===----------------------------------------------------------------------===//
 // Making layouts
 //===----------------------------------------------------------------------===//

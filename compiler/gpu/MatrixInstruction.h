@@ -25,6 +25,9 @@
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/ADT/StringRef.h"
 
+#include <optional>
+#include <string>
+
 namespace aicc::gpu {
 
 /// A step in a matrix. `line` counts rows of a and of the result, and columns
@@ -58,6 +61,36 @@ struct Pieces {
   unsigned integerBits = 0; // 0: elements themselves
 };
 
+/// An instruction of several subgroups that works beside them: it takes a and b
+/// from workgroup memory, and the sums stay its own until they are waited for.
+///
+/// In memory a slice of an operand is made of lines of `lineBytes`, eight of
+/// them a block that begins at a multiple of its size; chunk c (of 16 bytes) of
+/// line x lies at place c ^ (x % 8). A line of memory is a line of the operand,
+/// or, if the operand may lie `across`, neighbouring lines of it at one depth.
+///
+/// A descriptor says where: a word of 64 bits with three fields in units of 16
+/// bytes. `start`: where it begins. `stride`: from one block to the next, along
+/// lines (or depth, if it lies across). `leading`: across, from the lines that
+/// fit in a line of memory to the next ones.
+struct AsyncMatrix {
+  unsigned lineBytes = 128;
+  bool across = false;
+  /// Lowest bits of the descriptor's fields, and what all other bits are.
+  unsigned start = 0, leading = 0, stride = 0;
+  uint64_t format = 0;
+  /// Inline assembly. Operands: the elements of c, tied to the results, the
+  /// descriptors of a and b, and, if there is `across`, for each of them an
+  /// i32 that tells whether it does.
+  std::string assembly, constraints;
+  /// The same for c alone: gives the sums back when nothing is under way.
+  std::string finish, finishConstraints;
+  /// Intrinsics: makes what the thread wrote to workgroup memory visible to the
+  /// instruction; orders it behind what threads did to its sums; closes a group
+  /// of instructions; waits until all but some groups (i64) are done.
+  llvm::StringRef publish, fence, commit, wait;
+};
+
 struct MatrixInstruction {
   llvm::StringRef name; // how it is called in the vendor's assembly
   unsigned rows, columns, depth;
@@ -68,7 +101,10 @@ struct MatrixInstruction {
   Pieces aPieces, bPieces, cPieces;
   /// Order of the call's operands: a, b, c; 0 = i32 zero; t, f = i1.
   llvm::StringRef operands = "abc";
+  /// Set: it isn't called like that, and a and b have no layout.
+  std::optional<AsyncMatrix> async = std::nullopt;
 
+  /// Of all subgroups that execute it together.
   unsigned lanes() const { return 1u << c.lanes.size(); }
   bool isCallee(llvm::StringRef function) const;
 };
@@ -79,6 +115,19 @@ mlir::Value emitMatrixInstruction(mlir::OpBuilder &b, mlir::Location loc,
                                   const MatrixInstruction &instruction,
                                   mlir::Value a, mlir::Value bFragment,
                                   mlir::Value c);
+
+/// The same by an instruction that works beside the threads: `a` and
+/// `bDescriptor` are descriptors, `sums` the elements of c, which must not be
+/// touched until `finishAsync` has given them back.
+llvm::SmallVector<mlir::Value>
+emitAsyncMatrix(mlir::OpBuilder &b, mlir::Location loc,
+                const MatrixInstruction &instruction, mlir::Value a,
+                mlir::Value bDescriptor, bool aAcross, bool bAcross,
+                llvm::ArrayRef<mlir::Value> sums);
+llvm::SmallVector<mlir::Value> finishAsync(mlir::OpBuilder &b,
+                                           mlir::Location loc,
+                                           const MatrixInstruction &instruction,
+                                           llvm::ArrayRef<mlir::Value> sums);
 
 /// Bases 1, 2, 4, ... below `end`, times `first`, along a line or across.
 llvm::SmallVector<Basis, 8> alongLine(unsigned first, unsigned end);

@@ -43,9 +43,11 @@ struct MatrixPlan {
   const MatrixInstruction *instruction;
   Value a, b;                             // in the instruction's type
   unsigned rows, columns;                 // of a workgroup's tile
-  unsigned subgroupRows, subgroupColumns; // how subgroups share it out
+  unsigned subgroupRows, subgroupColumns; // how subgroups share it out, or
+                                          // those that work together
   unsigned depth;                         // of a slice
   unsigned stages;                        // slices in shared memory
+  unsigned lineBytes;                     // of a line there
 };
 std::optional<MatrixPlan> planMatrixTiles(exec::KernelOp kernel,
                                           const Options &options);

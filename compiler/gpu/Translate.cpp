@@ -8,6 +8,7 @@
 #include "compiler/gpu/Gpu.h"
 
 #include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/Constants.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/PassInstrumentation.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -60,6 +61,36 @@ std::unique_ptr<llvm::Module> aicc::gpu::translateModule(
   builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O2)
       .run(*ir, modules);
   return ir;
+}
+
+unsigned aicc::gpu::makeSharedDynamic(llvm::Module &module) {
+  constexpr unsigned sharedSpace = 3;
+  llvm::SmallVector<llvm::GlobalVariable *> globals;
+  for (llvm::GlobalVariable &global : module.globals())
+    if (global.getAddressSpace() == sharedSpace)
+      globals.push_back(&global);
+  if (globals.empty())
+    return 0;
+  llvm::Type *byte = llvm::Type::getInt8Ty(module.getContext());
+  auto *whole = new llvm::GlobalVariable(
+      module, llvm::ArrayType::get(byte, 0), /*isConstant=*/false,
+      llvm::GlobalValue::ExternalLinkage, nullptr, "workgroup_memory", nullptr,
+      llvm::GlobalValue::NotThreadLocal, sharedSpace);
+  llvm::Align widest;
+  uint64_t end = 0;
+  for (llvm::GlobalVariable *global : globals) {
+    llvm::Align align = global->getAlign().valueOrOne();
+    widest = std::max(widest, align);
+    end = llvm::alignTo(end, align);
+    llvm::Constant *offset = llvm::ConstantInt::get(
+        llvm::Type::getInt64Ty(module.getContext()), end);
+    global->replaceAllUsesWith(
+        llvm::ConstantExpr::getGetElementPtr(byte, whole, offset));
+    end += module.getDataLayout().getTypeAllocSize(global->getValueType());
+    global->eraseFromParent();
+  }
+  whole->setAlignment(widest);
+  return end;
 }
 
 std::string aicc::gpu::emitFile(llvm::Module &module,

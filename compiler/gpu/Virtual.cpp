@@ -19,6 +19,7 @@
 
 #include "llvm/Analysis/ValueTracking.h"
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/ModuleSlotTracker.h"
@@ -84,6 +85,7 @@ private:
   Function *kernel = nullptr;
   Value *self = nullptr;
   uint64_t sharedBytes = 0;
+  uint32_t flags = 0;
   SmallVector<GlobalVariable *> constants; // of device memory
   std::vector<std::string> sites;
   DenseMap<Instruction *, unsigned> siteOf;
@@ -107,7 +109,12 @@ private:
       std::string text;
       raw_string_ostream stream(text);
       inst.print(stream, tracker);
-      sites.push_back(StringRef(text).trim().str());
+      StringRef line = StringRef(text).trim();
+      // Assembly with a hundred operands: enough to find it again.
+      constexpr size_t longest = 240;
+      sites.push_back(line.size() > longest
+                          ? (line.take_front(longest) + "...").str()
+                          : line.str());
     }
   }
 
@@ -195,18 +202,35 @@ private:
         check(*inst, swap->getPointerOperand(),
               swap->getNewValOperand()->getType(), swap->getAlign(),
               AICC_VIRTUAL_WRITE | AICC_VIRTUAL_ATOMIC);
-      else if (isa<PtrToIntInst, IntToPtrInst>(inst))
+      else if (auto *toInteger = dyn_cast<PtrToIntInst>(inst))
+        replaceAddress(*toInteger);
+      else if (isa<IntToPtrInst>(inst))
         checkInteger(*inst);
     }
   }
 
+  static bool isShared(Type *type) {
+    auto *found = dyn_cast<PointerType>(type->getScalarType());
+    return found && found->getAddressSpace() == sharedSpace;
+  }
+
   /// Pointers to workgroup memory may be of another width there.
   void checkInteger(Instruction &inst) {
-    for (Type *type : {inst.getType(), inst.getOperand(0)->getType()})
-      if (auto *found = dyn_cast<PointerType>(type->getScalarType()))
-        if (found->getAddressSpace() == sharedSpace)
-          fail("a pointer to workgroup memory is used as an integer, which a "
-               "virtual device can't follow");
+    if (isShared(inst.getType()))
+      fail("an integer is used as a pointer to workgroup memory, which a "
+           "virtual device can't follow");
+  }
+
+  /// Addresses of workgroup memory count from its begin.
+  void replaceAddress(PtrToIntInst &inst) {
+    if (!isShared(inst.getOperand(0)->getType()))
+      return;
+    Value *base = member(offsetof(aicc_virtual_thread, shared), pointer);
+    Value *offset =
+        b.CreateSub(b.CreatePtrToInt(plainPointer(inst.getOperand(0)), i64),
+                    b.CreatePtrToInt(base, i64));
+    inst.replaceAllUsesWith(b.CreateZExtOrTrunc(offset, inst.getType()));
+    inst.eraseFromParent();
   }
 
   /// The host has one address space for its stack.
@@ -264,6 +288,8 @@ private:
               transfer->getSourceAlign().valueOrOne(), 0);
       return;
     }
+    if (auto *assembly = dyn_cast<InlineAsm>(call.getCalledOperand()))
+      return replaceAssembly(call, assembly->getAsmString());
     Function *callee = call.getCalledFunction();
     if (!callee)
       return fail("a call through a pointer, which a virtual device can't "
@@ -447,6 +473,70 @@ private:
     call.eraseFromParent();
   }
 
+  /// Assembly has a meaning where a row of the table says it.
+  void replaceAssembly(CallBase &call, StringRef text) {
+    for (const MatrixInstruction &row : options.matrix) {
+      if (!row.async)
+        continue;
+      unsigned count = row.c.count();
+      bool finishes = text == row.async->finish && call.arg_size() == count;
+      if (!finishes && text != row.async->assembly)
+        continue;
+      if (row.async->start != 0 || row.async->leading != 16 ||
+          row.async->stride != 32 || row.async->lineBytes != 128 ||
+          row.async->format != uint64_t(1) << 62)
+        return fail("the virtual device doesn't know the descriptors of '" +
+                    row.name + "'");
+      flags |= AICC_VIRTUAL_USES_MATRIX_BEGIN;
+      // The elements of c, which are the results.
+      Value *&memory = fragments[{&row, 0}];
+      unsigned bytes = elementBytes(row.result);
+      if (!memory)
+        memory = temporary(uint64_t(count) * bytes);
+      auto at = [&](unsigned i) {
+        return b.CreateConstInBoundsGEP1_64(Type::getInt8Ty(context), memory,
+                                            uint64_t(i) * bytes);
+      };
+      for (unsigned i = 0; i < count; ++i)
+        b.CreateStore(call.getArgOperand(i), at(i));
+      Value *site = b.getInt32(siteOf.lookup(&call));
+      if (finishes) {
+        wait(b.getInt32(0), site);
+        service(offsetof(aicc_virtual_services, matrix_result),
+                FunctionType::get(none, {pointer, pointer, i64, i32}, false),
+                {self, memory, b.getInt64(uint64_t(count) * bytes), site});
+      } else {
+        Value *across = b.getInt32(0);
+        if (row.async->across)
+          for (auto [number, flag] : {std::pair(2, AICC_VIRTUAL_A_ACROSS),
+                                      std::pair(3, AICC_VIRTUAL_B_ACROSS)})
+            across = b.CreateOr(across,
+                                b.CreateMul(call.getArgOperand(count + number),
+                                            b.getInt32(flag)));
+        service(
+            offsetof(aicc_virtual_services, matrix_begin),
+            FunctionType::get(
+                none, {pointer, pointer, i64, i64, i32, pointer, i32}, false),
+            {self, matrixTable(row), call.getArgOperand(count),
+             call.getArgOperand(count + 1), across, memory, site});
+      }
+      Value *result = PoisonValue::get(call.getType());
+      for (unsigned i = 0; i < count; ++i)
+        result = b.CreateInsertValue(
+            result, b.CreateLoad(call.getArgOperand(i)->getType(), at(i)), i);
+      call.replaceAllUsesWith(result);
+      call.eraseFromParent();
+      return;
+    }
+    fail("the virtual device knows no meaning of the assembly '" + text + "'");
+  }
+
+  void wait(Value *pending, Value *site) {
+    service(offsetof(aicc_virtual_services, matrix_wait),
+            FunctionType::get(none, {pointer, i32, i32}, false),
+            {self, pending, site});
+  }
+
   Value *plainPointer(Value *address) {
     return address->getType() == pointer
                ? address
@@ -579,6 +669,23 @@ private:
       }
       break;
     }
+    case Meaning::matrixFence:
+      service(offsetof(aicc_virtual_services, matrix_fence),
+              FunctionType::get(none, {pointer}, false), {self});
+      break;
+    case Meaning::matrixCommit:
+      service(offsetof(aicc_virtual_services, matrix_commit),
+              FunctionType::get(none, {pointer, i32}, false),
+              {self, b.getInt32(siteOf.lookup(&call))});
+      break;
+    case Meaning::matrixWait:
+      wait(b.CreateZExtOrTrunc(call.getArgOperand(0), i32),
+           b.getInt32(siteOf.lookup(&call)));
+      break;
+    case Meaning::publish:
+      service(offsetof(aicc_virtual_services, publish),
+              FunctionType::get(none, {pointer}, false), {self});
+      break;
     case Meaning::copyCommit:
       service(offsetof(aicc_virtual_services, copy_commit),
               FunctionType::get(none, {pointer}, false), {self});
@@ -624,6 +731,8 @@ private:
                           b.getInt64(sharedBytes),
                           b.getInt32(texts.size()),
                           b.getInt32(places.size()),
+                          b.getInt32(flags),
+                          b.getInt32(0),
                           table(texts, pointer),
                           table(places, place)};
     Constant *value = ConstantStruct::getAnon(fields);

@@ -51,6 +51,11 @@ enum class Meaning {
   loadMatrix,       // (address) -> {i32...}: gpu::MatrixLoad
   copyCommit,       // closes a group of such copies
   copyWait,         // (i32 n): until all but n groups are done
+  // Of instructions that work beside the threads: gpu::AsyncMatrix.
+  matrixFence,
+  matrixCommit,
+  matrixWait, // (i64 n)
+  publish,
 };
 
 struct Intrinsic {

@@ -31,7 +31,8 @@ import gpu_resources  # noqa: E402
 
 MODELS = ("mlp", "lstm", "unet", "mobilenet_v3", "efficientnet_b0", "resnet50", "vit_b_16", "bert_base",
           "gpt2_prefill", "gpt2_step")
-TARGETS = ("cuda:sm_80", "cuda:sm_90", "rocm:gfx942", "rocm:gfx1100", "rocm:gfx1201", "intel:pvc", "intel:dg2")
+TARGETS = ("cuda:sm_80", "cuda:sm_90", "cuda:sm_90a", "rocm:gfx942", "rocm:gfx1100", "rocm:gfx1201", "intel:pvc",
+           "intel:dg2")
 
 
 def known_spills():

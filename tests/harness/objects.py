@@ -17,7 +17,7 @@ import tempfile
 
 from aicc_testing import BUILD, vendor_tool
 
-PTXAS_CHIPS = ("sm_80", "sm_90", "sm_100", "sm_120")
+PTXAS_CHIPS = ("sm_80", "sm_90", "sm_90a", "sm_100", "sm_120")
 OCLOC_CHIPS = ("dg2", "pvc")
 # ocloc needs seconds a kernel, so it is shown the largest few of a model.
 OCLOC_KERNELS = 4
@@ -59,12 +59,13 @@ def _ocloc(tool, chip, path):
         return _run([tool, "compile", "-q", "-file", path, "-spirv_input", "-device", chip, "-out_dir", folder])
 
 
-def _lowest_chip(path):
-    """The chip that a PTX file names; ptxas refuses older ones."""
+def _runs_on(path, chip):
+    """Whether a PTX file is for the chip: what names `sm_90a` is for that alone, others for all later ones too."""
     for line in path.read_text(errors="replace").splitlines():
         if line.startswith(".target"):
-            return int("".join(c for c in line.split()[1].split(",")[0] if c.isdigit()))
-    return 0
+            named = line.split()[1].split(",")[0]
+            return named == chip if named.endswith("a") else int(named[3:]) <= int(chip[3:].rstrip("a"))
+    return True
 
 
 def check(folder, targets):
@@ -74,7 +75,7 @@ def check(folder, targets):
     files = {suffix: sorted(folder.rglob(f"*{suffix}")) for suffix in (".ptx", ".hsaco", ".spv")}
     jobs = []
     for chip in PTXAS_CHIPS if "cuda" in families else ():
-        fitting = [p for p in files[".ptx"] if _lowest_chip(p) <= int(chip[3:])]
+        fitting = [p for p in files[".ptx"] if _runs_on(p, chip)]
         jobs.append((f"ptxas {chip}", "ptxas", lambda tool, path, chip=chip: _ptxas(tool, chip, path), fitting))
     if "rocm" in families:
         jobs.append(("llvm-readelf", "llvm-readelf-22", _readelf, files[".hsaco"]))

@@ -66,7 +66,7 @@ def check(model, path, target, precision, work):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("models", nargs="+")
-    parser.add_argument("--targets", default="cuda:sm_90,rocm:gfx942,rocm:gfx1201,intel:pvc")
+    parser.add_argument("--targets", default="cuda:sm_90,cuda:sm_90a,rocm:gfx942,rocm:gfx1201,intel:pvc")
     parser.add_argument("--precision", default="f16")
     arguments = parser.parse_args()
     program("aicc")

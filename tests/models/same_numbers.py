@@ -35,9 +35,11 @@ import small  # noqa: E402
 BOUNDS = {"f32": 1e-5, "f16": 5e-3, "bf16": 4e-2}
 # Of the CPU's f32 from the reference: as in check.py. Narrower types have their bound.
 AGAINST_REFERENCE = {"f32": 1e-4, "f16": 2 * BOUNDS["f16"], "bf16": 2 * BOUNDS["bf16"]}
-DEVICES = ["cuda:virtual@cuda:virtual:sm_80", "rocm:virtual@rocm:virtual:gfx942", "rocm:virtual@rocm:virtual:gfx1100",
+DEVICES = ["cuda:virtual@cuda:virtual:sm_80", "cuda:virtual@cuda:virtual:sm_90a",
+           "rocm:virtual@rocm:virtual:gfx942", "rocm:virtual@rocm:virtual:gfx1100",
            "rocm:virtual@rocm:virtual:gfx1201", "intel:virtual", "intel"]
-TARGETS = "cpu,cuda:virtual:sm_80,rocm:virtual:gfx942,rocm:virtual:gfx1100,rocm:virtual:gfx1201,intel:virtual,intel"
+TARGETS = ("cpu,cuda:virtual:sm_80,cuda:virtual:sm_90a,rocm:virtual:gfx942,rocm:virtual:gfx1100,rocm:virtual:gfx1201,"
+           "intel:virtual,intel")
 SECONDS = 600
 
 

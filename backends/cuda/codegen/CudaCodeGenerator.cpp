@@ -35,7 +35,8 @@ struct Chip {
 constexpr Chip chips[] = {
     {"sm_80", "+ptx70", 163 * 1024},  {"sm_86", "+ptx71", 99 * 1024},
     {"sm_89", "+ptx78", 99 * 1024},   {"sm_90", "+ptx80", 227 * 1024},
-    {"sm_100", "+ptx86", 227 * 1024}, {"sm_120", "+ptx87", 99 * 1024}};
+    {"sm_90a", "+ptx80", 227 * 1024}, {"sm_100", "+ptx86", 227 * 1024},
+    {"sm_120", "+ptx87", 99 * 1024}};
 
 class CudaCodeGenerator final : public aicc::gpu::Generator {
   StringRef family() const override { return "cuda"; }
@@ -74,6 +75,8 @@ class CudaCodeGenerator final : public aicc::gpu::Generator {
     aicc::gpu::Options options;
     options.subgroup = record.subgroup;
     options.matrix = backends::cuda::matrixInstructions(record.chip);
+    options.mostSharedBytes = record.sharedBytes;
+    options.staticSharedBytes = 48 * 1024; // .shared of known size: PTX ISA
     options.asyncCopy = {"llvm.nvvm.cp.async.cg.shared.global.16.s",
                          "llvm.nvvm.cp.async.commit.group",
                          "llvm.nvvm.cp.async.wait.group"};
@@ -118,6 +121,10 @@ class CudaCodeGenerator final : public aicc::gpu::Generator {
         {"llvm.nvvm.cp.async.commit.group", Meaning::copyCommit},
         {"llvm.nvvm.cp.async.wait.group", Meaning::copyWait},
         {"llvm.nvvm.ldmatrix.sync.aligned.m8n8", Meaning::loadMatrix},
+        {"llvm.nvvm.wgmma.fence", Meaning::matrixFence},
+        {"llvm.nvvm.wgmma.commit_group", Meaning::matrixCommit},
+        {"llvm.nvvm.wgmma.wait_group", Meaning::matrixWait},
+        {"llvm.nvvm.fence.proxy.async.shared_cta", Meaning::publish},
     };
     return table;
   }

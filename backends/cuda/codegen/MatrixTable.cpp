@@ -14,6 +14,10 @@
 
 #include "backends/cuda/codegen/MatrixTable.h"
 
+#include <list>
+#include <string>
+#include <vector>
+
 using namespace aicc::gpu;
 
 /// mma.sync m16n8kK; `packed` elements share a register of 32 bits.
@@ -55,10 +59,65 @@ static MatrixInstruction doubles() {
   return row;
 }
 
-llvm::ArrayRef<MatrixInstruction>
-aicc::backends::cuda::matrixInstructions(llvm::StringRef) {
-  // Every chip of the table has what sm_80 has.
-  static const MatrixInstruction table[] = {
+/// wgmma.mma_async m64nNkK: PTX ISA, "Asynchronous warpgroup-level matrix
+/// instructions". Four subgroups hold 16 rows of the result each, as mma.sync
+/// has them; a and b come from shared memory, with a swizzle of 128 bytes.
+/// Operands of 16 bits may lie across.
+static MatrixInstruction wgmma(unsigned columns, MatrixType operand,
+                               MatrixType result) {
+  MatrixInstruction row;
+  const bool integer = result == MatrixType::i32;
+  const unsigned bytes = elementBytes(operand);
+  row.rows = 64;
+  row.columns = columns;
+  row.depth = 32 / bytes;
+  row.operand = operand;
+  row.result = result;
+  row.c = {
+      joined({alongLine(2, 8), acrossLines(1, 8), acrossLines(16, 64)}),
+      joined({alongLine(1, 2), acrossLines(8, 16), alongLine(8, columns)})};
+  AsyncMatrix async;
+  async.across = bytes == 2;
+  async.start = 0;
+  async.leading = 16;
+  async.stride = 32;
+  async.format = uint64_t(1) << 62; // swizzle of 128 bytes
+  const std::string type = integer ? "s8" : aicc::gpu::toString(operand).str();
+  const std::string name = "wgmma.mma_async.sync.aligned.m64n" +
+                           std::to_string(columns) + "k" +
+                           std::to_string(row.depth) +
+                           (integer ? ".s32." : ".f32.") + type + "." + type;
+  const unsigned count = row.c.count();
+  std::string sums, results, ties;
+  for (unsigned i = 0; i < count; ++i) {
+    const std::string comma = i ? "," : "";
+    sums += comma + "$" + std::to_string(i);
+    results += comma + (integer ? "=r" : "=f");
+    ties += "," + std::to_string(i);
+  }
+  auto operandAt = [&](unsigned i) {
+    return ", $" + std::to_string(2 * count + i);
+  };
+  async.assembly = "{ .reg .pred p; setp.ne.b32 p, 1, 0; " + name + " {" +
+                   sums + "}" + operandAt(0) + operandAt(1) + ", p" +
+                   (integer ? "" : ", 1, 1") +
+                   (async.across ? operandAt(2) + operandAt(3) : "") + "; }";
+  async.constraints =
+      results + ties + ",l,l" + (async.across ? ",n,n" : "") + ",~{memory}";
+  async.finish = "wgmma.wait_group.sync.aligned 0;";
+  async.finishConstraints = results + ties + ",~{memory}";
+  async.publish = "llvm.nvvm.fence.proxy.async.shared_cta";
+  async.fence = "llvm.nvvm.wgmma.fence.sync.aligned";
+  async.commit = "llvm.nvvm.wgmma.commit_group.sync.aligned";
+  async.wait = "llvm.nvvm.wgmma.wait_group.sync.aligned";
+  row.async = std::move(async);
+  static std::list<std::string> names; // the table is made once
+  row.name = names.emplace_back(name);
+  return row;
+}
+
+static std::vector<MatrixInstruction> warpTable() {
+  return {
       mma("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32",
           "llvm.nvvm.mma.m16n8k16.row.col.f32.f32", 16, 2, MatrixType::f16,
           MatrixType::f32, 0),
@@ -73,5 +132,26 @@ aicc::backends::cuda::matrixInstructions(llvm::StringRef) {
           MatrixType::i32, 32),
       doubles(),
   };
+}
+
+static std::vector<MatrixInstruction> warpgroupTable() {
+  std::vector<MatrixInstruction> table;
+  for (auto [operand, result] : {std::pair(MatrixType::f16, MatrixType::f32),
+                                 std::pair(MatrixType::bf16, MatrixType::f32),
+                                 std::pair(MatrixType::tf32, MatrixType::f32),
+                                 std::pair(MatrixType::i8, MatrixType::i32)})
+    for (unsigned columns : {256u, 128u, 64u, 32u})
+      table.push_back(wgmma(columns, operand, result));
+  // For what is too small, attention, and doubles.
+  for (MatrixInstruction &row : warpTable())
+    table.push_back(std::move(row));
   return table;
+}
+
+llvm::ArrayRef<MatrixInstruction>
+aicc::backends::cuda::matrixInstructions(llvm::StringRef chip) {
+  // Every chip of the table has what sm_80 has.
+  static const std::vector<MatrixInstruction> warp = warpTable();
+  static const std::vector<MatrixInstruction> warpgroup = warpgroupTable();
+  return chip == "sm_90a" ? warpgroup : warp;
 }

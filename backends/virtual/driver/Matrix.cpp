@@ -132,7 +132,88 @@ std::string multiplyAs(const aicc_virtual_matrix &what,
   return "";
 }
 
+// Two versions of the loops: the host that the code is for has these.
+#if defined(__x86_64__)
+#define AICC_WIDE __attribute__((target("avx2,fma")))
+#else
+#define AICC_WIDE
+#endif
+
+AICC_WIDE void addRow(float *sums, float a, const float *b, size_t columns) {
+  for (size_t j = 0; j < columns; ++j)
+    sums[j] = __builtin_fmaf(a, b[j], sums[j]);
+}
+AICC_WIDE void addRow(int32_t *sums, int32_t a, const int32_t *b,
+                      size_t columns) {
+  for (size_t j = 0; j < columns; ++j)
+    sums[j] = int32_t(uint32_t(sums[j]) + uint32_t(a) * uint32_t(b[j]));
+}
+
+template <typename T>
+void addAs(const aicc_virtual_matrix &what, const unsigned char *a,
+           bool aAcross, const unsigned char *b, bool bAcross,
+           unsigned char *sums) {
+  std::vector<T> right(size_t(what.depth) * what.columns),
+      sum(size_t(what.rows) * what.columns);
+  for (size_t k = 0; k < what.depth; ++k)
+    for (size_t j = 0; j < what.columns; ++j)
+      right[k * what.columns + j] = element<T>(
+          b, bAcross ? k * what.columns + j : j * what.depth + k, what.operand);
+  std::memcpy(sum.data(), sums, sum.size() * sizeof(T));
+  for (size_t i = 0; i < what.rows; ++i)
+    for (size_t k = 0; k < what.depth; ++k)
+      addRow(&sum[i * what.columns],
+             element<T>(a, aAcross ? k * what.rows + i : i * what.depth + k,
+                        what.operand),
+             &right[k * what.columns], what.columns);
+  std::memcpy(sums, sum.data(), sum.size() * sizeof(T));
+}
+
 } // namespace
+
+size_t MatrixSums::size(uint32_t type) {
+  switch (type) {
+  case AICC_VIRTUAL_I8:
+    return 1;
+  case AICC_VIRTUAL_F16:
+  case AICC_VIRTUAL_BF16:
+    return 2;
+  case AICC_VIRTUAL_F64:
+    return 8;
+  default:
+    return 4;
+  }
+}
+
+void MatrixSums::put(const aicc_virtual_matrix &what, size_t lane,
+                     const void *elements) {
+  const size_t bytes = size(what.result);
+  for (size_t i = 0; i < size_t(1) << what.c.element_bits; ++i) {
+    const Place place = placeOf(what.c, lane, i);
+    std::memcpy(&bytes_[(place.line * what.columns + place.position) * bytes],
+                static_cast<const unsigned char *>(elements) + i * bytes,
+                bytes);
+  }
+}
+
+void MatrixSums::take(const aicc_virtual_matrix &what, size_t lane,
+                      void *elements) const {
+  const size_t bytes = size(what.result);
+  for (size_t i = 0; i < size_t(1) << what.c.element_bits; ++i) {
+    const Place place = placeOf(what.c, lane, i);
+    std::memcpy(static_cast<unsigned char *>(elements) + i * bytes,
+                &bytes_[(place.line * what.columns + place.position) * bytes],
+                bytes);
+  }
+}
+
+void MatrixSums::add(const aicc_virtual_matrix &what, const unsigned char *a,
+                     bool aAcross, const unsigned char *b, bool bAcross) {
+  if (what.result == AICC_VIRTUAL_I32)
+    addAs<int32_t>(what, a, aAcross, b, bAcross, bytes_.data());
+  else
+    addAs<float>(what, a, aAcross, b, bAcross, bytes_.data());
+}
 
 std::string
 aicc::backends::virtual_device::multiply(const aicc_virtual_matrix &what,

@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <string>
+#include <vector>
 
 namespace aicc::backends::virtual_device {
 
@@ -25,6 +26,28 @@ struct MatrixOperands {
 /// one rounding each. Returns what is wrong with the operands, "" if nothing.
 std::string multiply(const aicc_virtual_matrix &what,
                      const MatrixOperands *lanes, size_t count);
+
+/// A matrix of sums that instructions beside the threads add to: rows of
+/// columns, in the type of the result.
+class MatrixSums {
+public:
+  explicit MatrixSums(const aicc_virtual_matrix &what)
+      : bytes_(size_t(what.rows) * what.columns * size(what.result)) {}
+
+  /// A lane's elements.
+  void put(const aicc_virtual_matrix &what, size_t lane, const void *elements);
+  void take(const aicc_virtual_matrix &what, size_t lane, void *elements) const;
+  /// Adds a * b. An operand is one line after the other or, if it lies across,
+  /// one depth after the other, as it was in memory.
+  void add(const aicc_virtual_matrix &what, const unsigned char *a,
+           bool aAcross, const unsigned char *b, bool bAcross);
+
+  /// Bytes of an element, AICC_VIRTUAL_F16 ...
+  static size_t size(uint32_t type);
+
+private:
+  std::vector<unsigned char> bytes_;
+};
 
 } // namespace aicc::backends::virtual_device
 

@@ -36,14 +36,14 @@ bool Stacks::reserve(size_t count) {
 }
 
 const aicc_virtual_services Workgroup::services = {
-    AICC_VIRTUAL_VERSION, 0,
-    Workgroup::access,    Workgroup::barrier,
-    Workgroup::shuffle,   Workgroup::matrix,
-    Workgroup::copy,      Workgroup::copyCommit,
-    Workgroup::copyWait};
-
-// A kind of shuffle: all lanes give their operands.
-static constexpr uint32_t matrixKind = ~0u;
+    AICC_VIRTUAL_VERSION,   0,
+    Workgroup::access,      Workgroup::barrier,
+    Workgroup::shuffle,     Workgroup::matrix,
+    Workgroup::copy,        Workgroup::copyCommit,
+    Workgroup::copyWait,    Workgroup::matrixBegin,
+    Workgroup::matrixFence, Workgroup::matrixCommit,
+    Workgroup::matrixWait,  Workgroup::matrixResult,
+    Workgroup::publish};
 
 Workgroup::Workgroup(Launch &launch)
     : launch_(launch), recent_(launch.kernel->site_count, &nowhere_) {
@@ -51,6 +51,8 @@ Workgroup::Workgroup(Launch &launch)
   const uint64_t bytes = launch.kernel->shared_bytes;
   if (!sharedShadow_.reserve(bytes))
     std::abort(); // as the language does without memory
+  if (launch.kernel->flags & AICC_VIRTUAL_USES_MATRIX_BEGIN)
+    written_.resize(bytes / 16 + 1);
   constexpr size_t alignment = 128;
   sharedMemory_.reset(new unsigned char[bytes + alignment]);
   const auto address = reinterpret_cast<uintptr_t>(sharedMemory_.get());
@@ -88,6 +90,13 @@ void Workgroup::work(void *runner) {
       thread.runner = self;
       thread.state = State::ready;
       group.launch_.function(group.launch_.arguments, &thread);
+      if (!thread.openWorks.empty() || !thread.works.empty()) {
+        const MatrixWorks &left =
+            thread.works.empty() ? thread.openWorks : thread.works.front();
+        group.stop(thread, left.empty() ? ~0u : left.front()->site, [] {
+          return std::string("ends while a matrix instruction is under way");
+        });
+      }
       thread.state = State::ended;
     }
     group.idle_.push_back(self);
@@ -119,7 +128,13 @@ bool Workgroup::run(const uint32_t group[3]) {
     thread.state = State::fresh;
     thread.openCopies.clear();
     thread.copies.clear();
+    thread.openWorks.clear();
+    thread.works.clear();
+    thread.fenced = false;
+    thread.published = 0;
   }
+  sums_.clear();
+  writesBefore_ = writes_;
   fresh_ = 0;
   while (fresh_ < threads_.size()) {
     scheduler_.switchTo(idleRunner().fiber);
@@ -189,6 +204,8 @@ bool Workgroup::releaseShuffle(size_t first, size_t end) {
     ++leader;
   if (leader == end)
     return false;
+  if (threads_[leader].kind == matrixBeginKind)
+    return releaseMatrixBegin(leader);
   const uint64_t mask = threads_[leader].mask;
   const uint32_t site = threads_[leader].site;
   auto takesPart = [&](size_t i) {
@@ -280,6 +297,8 @@ std::string Workgroup::nameOf(uint32_t number) const {
     return "(" + std::to_string(v[0]) + ", " + std::to_string(v[1]) + ", " +
            std::to_string(v[2]) + ")";
   };
+  if (number == besideThreads)
+    return "a matrix instruction under way";
   if (number >= threads_.size())
     return "another thread";
   return "thread " + triple(threads_[number].thread) + " of workgroup " +
@@ -399,6 +418,10 @@ void Workgroup::access(aicc_virtual_thread *self, const void *address,
     shadow = &block.shadow;
   }
   const uint64_t offset = place - begin;
+  if (shared && flags & AICC_VIRTUAL_WRITE && !group.written_.empty() &&
+      bytes && offset < size && bytes <= size - offset)
+    for (uint64_t i = offset / 16; i <= (offset + bytes - 1) / 16; ++i)
+      group.written_[i] = {++group.writes_, thread->number};
   Access other;
   if (bytes && offset < size && bytes <= size - offset &&
       !(place & (uint64_t(alignment) - 1)) &&

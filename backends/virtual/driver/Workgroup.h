@@ -21,6 +21,7 @@
 
 #include "aicc/virtual.h"
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -67,6 +68,11 @@ public:
   const std::string &error() const { return error_; }
 
 private:
+  // Kinds of a shuffle: all lanes give their operands.
+  static constexpr uint32_t matrixKind = ~0u, matrixBeginKind = ~1u;
+  /// In shadows, whoever reads beside the threads.
+  static constexpr uint32_t besideThreads = Access::threadMask - 1;
+
   enum class State { fresh, ready, barrier, shuffle, ended };
 
   /// Takes place when it is waited for: as late as it may.
@@ -75,6 +81,32 @@ private:
     uint64_t bytes, given;
     uint32_t site;
   };
+
+  /// What instructions beside the threads add to, one after the other. Threads
+  /// hold a token in its place, a new one for each instruction.
+  struct Sums {
+    explicit Sums(const aicc_virtual_matrix &what) : what(what), values(what) {}
+    const aicc_virtual_matrix &what;
+    MatrixSums values;
+    uint32_t token = 0;
+    size_t taken = 0; // lanes that have the result
+  };
+  /// One of its operands: what was in memory when the instruction began.
+  struct Operand {
+    uint64_t descriptor;
+    size_t lines;
+    bool across;
+    std::vector<unsigned char> bytes;
+  };
+  /// Takes place when somebody waits for it. All lanes share one.
+  struct MatrixWork {
+    const aicc_virtual_matrix *what;
+    std::shared_ptr<Sums> sums;
+    Operand a, b;
+    uint32_t site;
+    bool done = false;
+  };
+  using MatrixWorks = std::vector<std::shared_ptr<MatrixWork>>;
 
   struct Runner;
   struct Thread : aicc_virtual_thread {
@@ -91,6 +123,20 @@ private:
     MatrixOperands operands;
     std::vector<Copy> openCopies;
     std::vector<std::vector<Copy>> copies; // groups, oldest first
+    // Of an instruction beside the threads, as they begin it.
+    uint64_t descriptors[2];
+    uint32_t across;
+    bool fenced; // since the thread touched its elements of the result
+    MatrixWorks openWorks;
+    std::vector<MatrixWorks> works; // groups, oldest first
+    uint64_t published;             // see Written
+  };
+
+  /// The last write to 16 bytes of workgroup memory, counted: before or after
+  /// its thread published what it had written.
+  struct Written {
+    uint64_t when = 0;
+    uint32_t thread = 0;
   };
 
   /// A fiber and what it does.
@@ -119,6 +165,18 @@ private:
   static void copyWait(aicc_virtual_thread *self, uint32_t pending,
                        uint32_t site);
 
+  static void matrixBegin(aicc_virtual_thread *self,
+                          const aicc_virtual_matrix *what, uint64_t a,
+                          uint64_t b, uint32_t across, void *sums,
+                          uint32_t site);
+  static void matrixFence(aicc_virtual_thread *self);
+  static void matrixCommit(aicc_virtual_thread *self, uint32_t site);
+  static void matrixWait(aicc_virtual_thread *self, uint32_t pending,
+                         uint32_t site);
+  static void matrixResult(aicc_virtual_thread *self, void *sums,
+                           uint64_t bytes, uint32_t site);
+  static void publish(aicc_virtual_thread *self);
+
   void touch(Thread &thread, uintptr_t address, uint64_t bytes,
              uint32_t alignment, uint32_t flags, uint32_t site);
   bool isConstant(uintptr_t address, uint64_t bytes) const;
@@ -130,6 +188,14 @@ private:
   bool releaseShuffles();
   bool releaseShuffle(size_t first, size_t end);
   bool releaseMatrix(size_t first, size_t end);
+  bool releaseMatrixBegin(size_t first);
+  /// The sums of all lanes' elements; null with a message if they are mixed.
+  std::shared_ptr<Sums> sumsOf(const aicc_virtual_matrix &what, size_t first,
+                               std::string &wrong);
+  /// Reads an operand, once more; what is wrong with it, "" if nothing.
+  std::string read(const aicc_virtual_matrix &what, Operand &operand);
+  /// False after a mistake.
+  bool finish(const Thread &thread, MatrixWork &work);
   void explainDeadlock();
   /// Ends the launch from within a fiber. The message is made and gone before
   /// the fiber is left for good: nothing of its stack is ever destroyed.
@@ -158,6 +224,11 @@ private:
   /// For memory of the device, and for the workgroup's, which is new for each.
   Clock clock_, sharedClock_;
   uint32_t group_[3] = {};
+  /// Empty if the kernel has no matrix instructions beside the threads.
+  std::vector<Written> written_;
+  uint64_t writes_ = 0, writesBefore_ = 0;         // of earlier workgroups
+  std::map<uint32_t, std::shared_ptr<Sums>> sums_; // by token
+  uint32_t tokens_ = 0;
   std::string error_;
 };
 

@@ -15,7 +15,7 @@
 #define KERNEL(name)                                                           \
   static const char *const name##_sites[] = {#name};                           \
   EXPORT const aicc_virtual_kernel name##__virtual = {                         \
-      AICC_VIRTUAL_VERSION, 32, 0, 1, 0, name##_sites, 0};                     \
+      AICC_VIRTUAL_VERSION, 32, 0, 1, 0, 0, 0, name##_sites, 0};               \
   EXPORT void name(const void *args, aicc_virtual_thread *self)
 
 enum { row = 8 };

@@ -9,6 +9,7 @@
 
 #include "llvm/Analysis/ValueTracking.h"
 #include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/InlineAsm.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/Instructions.h"
 #include "llvm/Support/raw_ostream.h"
@@ -43,6 +44,18 @@ const char *aicc::gpu::toString(Fault::Kind kind) {
     return "swap-elements";
   case Fault::swapOperands:
     return "swap-operands";
+  case Fault::dropResult:
+    return "drop-result";
+  case Fault::dropMatrixWait:
+    return "drop-matrix-wait";
+  case Fault::dropFence:
+    return "drop-fence";
+  case Fault::dropPublish:
+    return "drop-publish";
+  case Fault::wrongStride:
+    return "wrong-stride";
+  case Fault::wrongStart:
+    return "wrong-start";
   }
   llvm_unreachable("unknown kind");
 }
@@ -52,6 +65,24 @@ static StringRef calleeOf(const Instruction &inst) {
   return call && call->getCalledFunction()
              ? call->getCalledFunction()->getName()
              : StringRef();
+}
+
+static StringRef assemblyOf(const Instruction &inst) {
+  auto *call = dyn_cast<CallBase>(&inst);
+  auto *assembly =
+      call ? dyn_cast<InlineAsm>(call->getCalledOperand()) : nullptr;
+  return assembly ? assembly->getAsmString() : StringRef();
+}
+
+/// Of a matrix instruction that works beside the threads: the descriptors of
+/// its operands are the only words of 64 bits.
+static SmallVector<unsigned, 2> descriptorsOf(const Instruction &inst) {
+  SmallVector<unsigned, 2> found;
+  if (assemblyOf(inst).contains("mma_async"))
+    for (auto [number, operand] : enumerate(cast<CallBase>(inst).args()))
+      if (operand->getType()->isIntegerTy(64))
+        found.push_back(number);
+  return found;
 }
 
 /// Memory of the device or the workgroup, not the arguments or the stack.
@@ -118,11 +149,24 @@ static bool fits(const Instruction &inst, Fault::Kind kind) {
   case Fault::dropWait:
     return callee.contains("cp.async.wait");
   case Fault::copyAll:
-    return callee.contains("cp.async.cg");
+    return callee.contains("cp.async.cg") &&
+           !isa<ConstantInt>(cast<CallBase>(inst).getArgOperand(2));
   case Fault::swapElements:
     return isMatrix(callee);
   case Fault::swapOperands:
-    return isMatrix(callee) && operandsOf(cast<CallBase>(inst)).second;
+    return !descriptorsOf(inst).empty() ||
+           (isMatrix(callee) && operandsOf(cast<CallBase>(inst)).second);
+  case Fault::dropResult:
+    return assemblyOf(inst).contains("wgmma.wait_group");
+  case Fault::dropMatrixWait:
+    return callee.contains("wgmma.wait_group");
+  case Fault::dropFence:
+    return callee.contains("wgmma.fence");
+  case Fault::dropPublish:
+    return callee.contains("fence.proxy");
+  case Fault::wrongStride:
+  case Fault::wrongStart:
+    return !descriptorsOf(inst).empty();
   }
   return false;
 }
@@ -243,6 +287,9 @@ std::string aicc::gpu::inject(Module &module, Fault fault) {
         ConstantInt::getTrue(module.getContext()));
     break;
   case Fault::dropWait:
+  case Fault::dropMatrixWait:
+  case Fault::dropFence:
+  case Fault::dropPublish:
     inst->eraseFromParent();
     break;
   case Fault::copyAll:
@@ -254,10 +301,37 @@ std::string aicc::gpu::inject(Module &module, Fault fault) {
     break;
   case Fault::swapOperands: {
     auto *call = cast<CallBase>(inst);
-    auto [first, other] = operandsOf(*call);
+    SmallVector<unsigned, 2> descriptors = descriptorsOf(*inst);
+    auto [first, other] = descriptors.empty()
+                              ? operandsOf(*call)
+                              : std::pair(descriptors[0], descriptors[1]);
     Value *a = call->getArgOperand(first);
     call->setArgOperand(first, call->getArgOperand(other));
     call->setArgOperand(other, a);
+    break;
+  }
+  case Fault::dropResult: {
+    // As if the sums were there already.
+    auto *call = cast<CallBase>(inst);
+    IRBuilder<> b(inst);
+    Value *given = PoisonValue::get(inst->getType());
+    for (unsigned i = 0; i < call->arg_size(); ++i)
+      given = b.CreateInsertValue(given, call->getArgOperand(i), i);
+    inst->replaceAllUsesWith(given);
+    inst->eraseFromParent();
+    break;
+  }
+  case Fault::wrongStride:
+  case Fault::wrongStart: {
+    // The next block but one; 16 bytes further.
+    constexpr uint64_t stride = uint64_t(64) << 32, start = 1;
+    auto *call = cast<CallBase>(inst);
+    IRBuilder<> b(inst);
+    bool ofStart = fault.kind == Fault::wrongStart;
+    for (unsigned operand : descriptorsOf(*inst))
+      call->setArgOperand(operand,
+                          b.CreateAdd(call->getArgOperand(operand),
+                                      b.getInt64(ofStart ? start : stride)));
     break;
   }
   case Fault::shiftAccess:

@@ -34,8 +34,14 @@ struct Fault {
     copyAll,        // an asynchronous copy that ignores the bound
     swapElements,   // of a matrix instruction's operand: another layout
     swapOperands,   // a for b of a matrix instruction
+    dropResult,     // sums taken before the instruction was waited for
+    dropMatrixWait, // for an instruction that works beside the threads
+    dropFence,      // before it
+    dropPublish,    // of what the thread wrote for it
+    wrongStride,    // in the descriptor of its operand
+    wrongStart,     // likewise
   };
-  static constexpr unsigned kinds = swapOperands + 1;
+  static constexpr unsigned kinds = wrongStart + 1;
   Kind kind;
   unsigned index; // of the places where this kind is possible
 };

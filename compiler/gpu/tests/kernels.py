@@ -282,13 +282,17 @@ def matmul_i8():
                          ["%0"]), make, tolerance=0)
 
 
-def matrix_product(name, kind, m, n, k, batch=0, transposed=False):
-    """Operands of `kind`, sums in f32 (i32 of i8, f64 of f64)."""
+def matrix_product(name, kind, m, n, k, batch=0, transposed=False, across=False):
+    """Operands of `kind`, sums in f32 (i32 of i8, f64 of f64); a as [k, m] if `across`, b as [n, k] if
+    `transposed`."""
     total = {"i8": "i32", "f64": "f64"}.get(kind, "f32")
     stored = "i16" if kind == "bf16" else kind
     b, d, o = (f"{batch}x", "d0, ", 1) if batch else ("", "", 0)
     dm, dn, dk = f"d{o}", f"d{o + 1}", f"d{o + 2}"
     ta, tc = f"tensor<{b}{m}x{k}x{kind}>", f"tensor<{b}{m}x{n}x{total}>"
+    ma = f"{d}{dm}, {dk}"
+    if across:
+        ta, ma = f"tensor<{b}{k}x{m}x{kind}>", f"{d}{dk}, {dm}"
     tb = f"tensor<{b}{n}x{k}x{kind}>" if transposed else f"tensor<{b}{k}x{n}x{kind}>"
     mb = f"{d}{dn}, {dk}" if transposed else f"{d}{dk}, {dn}"
     letter, extend = ("i", "extsi") if kind == "i8" else ("f", "extf")
@@ -301,12 +305,12 @@ def matrix_product(name, kind, m, n, k, batch=0, transposed=False):
              f"      %s = arith.add{letter} %o0, %p : {total}\n"
              f"      linalg.yield %s : {total}")
     body = fill("%z", tc, "0" if kind == "i8" else "0.0") + generic(
-        "%0", 3 + o, "p" * (2 + o) + "r", [("%a", ta, f"{d}{dm}, {dk}"), ("%b", tb, mb)],
+        "%0", 3 + o, "p" * (2 + o) + "r", [("%a", ta, ma), ("%b", tb, mb)],
         ("%z", tc), text, f"{d}{dm}, {dn}")
     lead = (batch,) if batch else ()
 
     def make(rng, _):
-        shapes = [lead + (m, k), lead + ((n, k) if transposed else (k, n))]
+        shapes = [lead + ((k, m) if across else (m, k)), lead + ((n, k) if transposed else (k, n))]
         if kind == "i8":
             given = [rng.integers(-128, 128, s).astype(np.int8) for s in shapes]
             wide = [g.astype(np.int32) for g in given]
@@ -319,6 +323,7 @@ def matrix_product(name, kind, m, n, k, batch=0, transposed=False):
             dtype = {"f16": np.float16, "f64": np.float64}.get(kind, np.float32)
             given = [rng.standard_normal(s).astype(dtype) for s in shapes]
             wide = [g.astype(np.float64) for g in given]
+        wide[0] = np.swapaxes(wide[0], -1, -2) if across else wide[0]
         r = np.matmul(wide[0], np.swapaxes(wide[1], -1, -2) if transposed else wide[1])
         return given, [r.astype({"i32": np.int32, "f64": np.float64}.get(total, np.float32))]
     return Kernel(kernel(name, [("a", ta), ("b", tb)], [tc], body, ["%0"]), make,
@@ -626,6 +631,7 @@ def kernels():
               matrix_product("product_f16", "f16", 150, 136, 200, transposed=True),
               matrix_product("product_f16_edges", "f16", 37, 50, 43),
               matrix_product("product_f16_large", "f16", 256, 256, 64, batch=16),
+              matrix_product("product_f16_across", "f16", 136, 264, 400, across=True),
               matrix_product("product_bf16", "bf16", 64, 96, 64, transposed=True),
               matrix_product("product_f64", "f64", 70, 40, 33),
               matrix_product("product_i8", "i8", 100, 72, 160, transposed=True),

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 
-TARGETS = ["cuda:sm_80", "cuda:sm_90", "cuda:sm_120", "rocm:gfx90a", "rocm:gfx942", "rocm:gfx950", "rocm:gfx1100",
+TARGETS = ["cuda:sm_80", "cuda:sm_90", "cuda:sm_90a", "cuda:sm_120", "rocm:gfx90a", "rocm:gfx942", "rocm:gfx950", "rocm:gfx1100",
            "rocm:gfx1201", "intel:pvc"]
 
 
@@ -29,6 +29,16 @@ def mma_sync(row):  # PTX ISA, "Matrix fragments for mma.m16n8k16" and its neigh
     def c(l, i):
         return l // 4 + 8 * (i // 2), (l % 4) * 2 + i % 2
     return a, b, c
+
+
+def wgmma(row):  # PTX ISA, "Register fragments and shared memory matrix layouts" of wgmma.mma_async: D
+    assert row["line"] == 128 and row["descriptor"] == [0, 16, 32, 1 << 62], row["descriptor"]
+    assert row["across"] == (row["operand"] in ("f16", "bf16")), "only operands of 16 bits may be transposed"
+    assert row["depth"] * {"f16": 2, "bf16": 2, "tf32": 4, "i8": 1}[row["operand"]] == 32
+
+    def c(t, i):  # thread t of the 128
+        return 16 * (t // 32) + t % 32 // 4 + 8 * (i // 2 % 2), 8 * (i // 4) + 2 * (t % 4) + i % 2
+    return None, None, c
 
 
 def mma_sync_f64(_):  # PTX ISA, "Matrix fragments for mma.m8n8k4 with .f64"
@@ -68,6 +78,8 @@ def dpas(row):  # cl_intel_subgroup_matrix_multiply_accumulate, subgroups of 16
 def formula(target, row):
     if row["name"].startswith("mma.sync"):
         return mma_sync_f64(row) if row["operand"] == "f64" else mma_sync(row)
+    if row["name"].startswith("wgmma"):
+        return wgmma(row)
     if "mfma" in row["name"]:
         return mfma(row)
     if "wmma" in row["name"]:
@@ -91,6 +103,8 @@ def check(target, row):
               "c": (row["rows"], row["columns"])}
     problems = []
     for part, expected in zip("abc", formula(target, row)):
+        if expected is None:  # in shared memory, where a descriptor says
+            continue
         layout = row[part]
         seen = collections.Counter()
         for lane in range(1 << len(layout["lanes"])):

@@ -36,7 +36,7 @@
 extern "C" {
 #endif
 
-#define AICC_VIRTUAL_VERSION 2u
+#define AICC_VIRTUAL_VERSION 3u
 
 typedef struct aicc_virtual_thread aicc_virtual_thread;
 
@@ -77,12 +77,28 @@ typedef struct aicc_virtual_layout {
   uint16_t elements[8][2];
 } aicc_virtual_layout;
 
-/* d[rows, columns] = c + a[rows, depth] * b[depth, columns]. */
+/* d[rows, columns] = c + a[rows, depth] * b[depth, columns]. Operands that lie
+ * in the workgroup's memory have no layout (zeros). */
 typedef struct aicc_virtual_matrix {
   uint32_t rows, columns, depth;
   uint32_t operand, result; /* AICC_VIRTUAL_F16 ... of a and b, of c and d */
   aicc_virtual_layout a, b, c;
 } aicc_virtual_matrix;
+
+/* Where an operand lies in the workgroup's memory: a descriptor of 64 bits with
+ * offsets in units of 16 bytes, bits 0 .. 13 the start, 16 .. 29 the leading
+ * offset, 32 .. 45 the stride; bits 62 and 63 are 1: a swizzle of 128 bytes. The
+ * other bits are 0. Memory is lines of 128 bytes; of line x (address / 128) the
+ * 16 bytes at place c lie at place c ^ (x % 8). An element's address before that
+ * is, in bytes from the start,
+ *     line / 8 * stride + line % 8 * 128 + depth * size
+ * or, if the operand lies across (elements of 2 bytes only),
+ *     line / 64 * leading + depth / 8 * stride + depth % 8 * 128 + line % 64 * 2
+ * where a line is a row of a or a column of b. */
+enum {
+  AICC_VIRTUAL_A_ACROSS = 1u << 0,
+  AICC_VIRTUAL_B_ACROSS = 1u << 1
+};
 
 typedef struct aicc_virtual_services {
   uint32_t version; /* AICC_VIRTUAL_VERSION */
@@ -109,13 +125,33 @@ typedef struct aicc_virtual_services {
   void (*copy_commit)(aicc_virtual_thread *self);
   /* Returns when at most `pending` of the thread's groups are under way. */
   void (*copy_wait)(aicc_virtual_thread *self, uint32_t pending, uint32_t site);
+  /* Matrix instructions that go on beside the threads: all lanes of as many
+   * subgroups as the layout of c counts. `a` and `b` are descriptors; what is
+   * there must stay until the instruction has been waited for. `sums` is the
+   * thread's elements of c and becomes a token for those of the result, good for
+   * nothing but the next such instruction and `matrix_result`. */
+  void (*matrix_begin)(aicc_virtual_thread *self,
+                       const aicc_virtual_matrix *what, uint64_t a, uint64_t b,
+                       uint32_t across, void *sums, uint32_t site);
+  /* Orders the next ones behind what the thread did to its elements. */
+  void (*matrix_fence)(aicc_virtual_thread *self);
+  void (*matrix_commit)(aicc_virtual_thread *self, uint32_t site);
+  void (*matrix_wait)(aicc_virtual_thread *self, uint32_t pending,
+                      uint32_t site);
+  /* The result for a token; anything else stays as it is. */
+  void (*matrix_result)(aicc_virtual_thread *self, void *sums, uint64_t bytes,
+                        uint32_t site);
+  /* Makes what the thread wrote to the workgroup's memory visible to such
+   * instructions. */
+  void (*publish)(aicc_virtual_thread *self);
 } aicc_virtual_services;
 
 /* What a thread may ask of itself. Threads of a workgroup are numbered with x
  * fastest; `subgroup_size` consecutive ones are a subgroup. */
 struct aicc_virtual_thread {
   const aicc_virtual_services *services;
-  unsigned char *shared; /* the workgroup's memory, 128-byte aligned */
+  unsigned char *shared; /* the workgroup's memory, 128-byte aligned; addresses
+                          * in descriptors count from here */
   uint32_t thread[3];    /* in the workgroup */
   uint32_t group[3];     /* the workgroup in the grid */
   uint32_t group_size[3];
@@ -131,6 +167,9 @@ typedef struct aicc_virtual_constant {
   uint64_t bytes;
 } aicc_virtual_constant;
 
+/* Of a kernel: it has matrix instructions that take operands from memory. */
+enum { AICC_VIRTUAL_USES_MATRIX_BEGIN = 1u << 0 };
+
 typedef struct aicc_virtual_kernel {
   uint32_t version; /* AICC_VIRTUAL_VERSION */
   uint32_t subgroup_size;
@@ -138,6 +177,8 @@ typedef struct aicc_virtual_kernel {
   /* What stands at a site, as LLVM IR text. */
   uint32_t site_count;
   uint32_t constant_count;
+  uint32_t flags; /* AICC_VIRTUAL_USES_... */
+  uint32_t reserved;
   const char *const *sites;
   const aicc_virtual_constant *constants;
 } aicc_virtual_kernel;

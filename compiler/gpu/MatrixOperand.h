@@ -1,0 +1,104 @@
+//===- MatrixOperand.h - an operand's way to a matrix instruction -*- C++
+//-*-===//
+//
+// Licensed under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// a or b of a product: from global memory through a ring of slices in shared
+// memory into fragments, or to where an instruction takes it from itself.
+//
+// A slice is made of lines of memory of 64 bytes, or of what the instruction
+// wants. A line of memory is a line of the slice (a row of a, a column of b),
+// whichever the type and the order in global memory; only where an instruction
+// takes operands that lie across, and global memory has them so, it is
+// neighbouring lines at one depth. Chunks of 16 bytes change places from line
+// to line, so that reading one chunk of eight lines touches all banks once.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef AICC_COMPILER_GPU_MATRIXOPERAND_H
+#define AICC_COMPILER_GPU_MATRIXOPERAND_H
+
+#include "compiler/gpu/Strategies.h"
+
+namespace aicc::gpu {
+
+/// The part of a lane's coordinate whose bases are in [from, to), in units of
+/// `from`.
+Value laneCoordinate(Emitter &e, Value lane, ArrayRef<Basis> bases,
+                     unsigned Basis::*member, unsigned from = 1,
+                     unsigned to = 1u << 16);
+
+class MatrixOperand {
+public:
+  static constexpr unsigned plainLineBytes = 64;
+  static constexpr unsigned chunkBytes = 16;
+
+  MatrixOperand(Emitter &e, const MatrixPlan &plan, bool isA,
+                ArrayRef<AffineExpr> loops);
+
+  AffineExpr total; // lines
+  SmallVector<AffineExpr> sizes;
+
+  /// What this thread brings of the slice from depth `k0` on, lines from
+  /// `first` on: one vector per chunk.
+  SmallVector<Value> fetch(SmallVector<Value> &point, Value first, Value k0);
+  void put(ArrayRef<Value> chunks, Value stage);
+  /// Both at once, beside the threads, if the hardware can.
+  bool copies() const { return source != nullptr; }
+  void copy(SmallVector<Value> &point, Value first, Value k0, Value stage);
+  /// The fragment of the instruction whose tile begins at a line of the
+  /// subgroup's part and a place of the slice.
+  Value fragment(unsigned line, unsigned place, Value stage);
+  /// Its descriptor, for an instruction that takes it from memory.
+  Value descriptor(unsigned line, unsigned place, Value stage);
+  /// Whether neighbouring lines lie in a line of memory.
+  bool liesAcross() const { return across; }
+  /// Where the part begins of those who execute the instruction together.
+  void setPart(Value line);
+
+private:
+  struct Chunk {
+    Value line, number; // line of memory of a slice, chunk in it
+  };
+  SmallVector<Chunk> chunks();
+  /// Where a chunk lies in shared memory.
+  Value place(const Chunk &chunk, Value stage);
+  /// By how much the chunks of a line of memory change places.
+  Value turnOf(Value line);
+  /// The first line of a slice, the first depth, within bounds.
+  Value clampedLine(Value line);
+  bool findSource(unsigned runningDim, AffineExpr runningSize);
+  void findLoad();
+  Value joined(SmallVector<Value> parts, unsigned size);
+  Value exclusiveOr(Value x, Value y);
+
+  Emitter &e;
+  const MatrixInstruction &instruction;
+  const Contraction &c;
+  const FragmentLayout &layout;
+  FragmentLayout reading;     // of lanes that address memory
+  llvm::StringRef load;       // of whole tiles, if they fit
+  unsigned packed = 1;        // elements of 4 bytes
+  mlir::BlockArgument source; // if nothing is computed on the way
+  Value inBody;
+  ArrayRef<unsigned> dims;
+  SmallVector<AffineExpr> depthSizes;
+  AffineExpr depthTotal;
+  mlir::Type type; // as it lies in memory
+  unsigned bytes, elements, lines, depth;
+  unsigned lineBytes, chunksOfLine; // of a line of memory
+  unsigned memoryLines;             // of a slice
+  bool alongDepth; // neighbours in memory are neighbours in depth
+  bool across = false;
+  unsigned group = 1; // neighbouring lines that a thread takes at once
+  Value memory;
+  Value lineBase;            // of the part, elements from the slice's begin
+  SmallVector<Value> turned; // place of the lane's chunk ^ 0, 1, 2, ...
+};
+
+} // namespace aicc::gpu
+
+#endif // AICC_COMPILER_GPU_MATRIXOPERAND_H
