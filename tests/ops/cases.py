@@ -33,9 +33,9 @@ class Mismatch(AssertionError):
     """Outputs that aren't the expected ones, in one line."""
 
 
-def backend_of(device):
-    """The backend as the runner wants it: what it calls CPU is `device`. One thread, and no cache of kernels: a case
-    that a cached kernel answers would test nothing."""
+def backend_of(device, target=None):
+    """The backend as the runner wants it: what it calls CPU is `device`, compiled for `target`. One thread, and no cache
+    of kernels: a case that a cached kernel answers would test nothing."""
 
     class Backend(onnx_backend.Backend):
         @classmethod
@@ -48,7 +48,7 @@ def backend_of(device):
 
         @classmethod
         def prepare(cls, model, name="CPU", **kwargs):
-            return super().prepare(model, name, threads=1, jobs=1, cache=False, **kwargs)
+            return super().prepare(model, name, targets=target, threads=1, jobs=1, cache=False, **kwargs)
 
     return Backend
 
@@ -130,7 +130,7 @@ def _history_cases():
 class Cases:
     """All cases for one device."""
 
-    def __init__(self, device, history=False):
+    def __init__(self, device, history=False, target=None):
         self.cases = {}
         # The runner's constructor collects by kind; node cases come from the build tree.
         original = runner.load_model_tests
@@ -142,7 +142,7 @@ class Cases:
 
         runner.load_model_tests = load
         try:
-            self.runner = Runner(backend_of(device))
+            self.runner = Runner(backend_of(device, target))
         finally:
             runner.load_model_tests = original
         self._functions = {}

@@ -3,7 +3,7 @@
 #
 # Licensed under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""run.py [--device=cpu] [--filter=WORD] [--all] [--part] [--update] [--jobs=N]
+"""run.py [--device=cpu] [--target=CHIP] [--filter=WORD] [--all] [--part] [--update] [--jobs=N]
 
 Runs the cases of the package onnx in ONNX's own backend test runner over
 aicc.onnx_backend (cases.py), at the suite's own tolerances. expected/DEVICE.tsv
@@ -89,6 +89,7 @@ def update(device, results, expected):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cpu", choices=DEVICES)
+    parser.add_argument("--target", help="another chip than the device's usual one, cuda:virtual:sm_90a")
     parser.add_argument("--filter", default="")
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--part", action="store_true")
@@ -113,7 +114,7 @@ def main():
 
     import aicc._compiler  # noqa: F401  Loaded once, for all workers.
 
-    cases = Cases(arguments.device, arguments.all)
+    cases = Cases(arguments.device, arguments.all, arguments.target)
     todo = [path for path in cases.paths if arguments.filter in path]
     if arguments.part:
         todo = a_part(cases, todo)
