@@ -178,7 +178,21 @@ private:
     out.open('{');
     out.field("target", variant.target);
     out.field("family", variant.family);
-    out.field("requires", variant.required);
+    const bool several = variant.devices.size() > 1;
+    if (several) {
+      out.key("devices").open('[');
+      for (const Device &device : variant.devices) {
+        out.open('{');
+        out.field("target", device.target);
+        out.field("family", device.family);
+        out.field("requires", device.required);
+        out.field("arena_bytes", device.arenaBytes);
+        out.close('}');
+      }
+      out.close(']');
+    } else {
+      out.field("requires", variant.devices[0].required);
+    }
     out.field("options", variant.options);
     out.key("objects").open('[');
     for (const Object &object : variant.objects) {
@@ -186,6 +200,8 @@ private:
       out.field("format", object.format);
       out.field("chip", object.chip);
       out.field("bytes", object.data.size);
+      if (several)
+        out.field("device", object.device);
       out.close('}');
     }
     out.close(']').key("kernels").open('[');
@@ -207,7 +223,9 @@ private:
     out.close(']').key("buffers").open('[');
     for (uint32_t i = 0; i < variant.buffers.size(); ++i)
       buffer(variant, i);
-    out.close(']').field("arena_bytes", variant.arenaBytes);
+    out.close(']');
+    if (!several)
+      out.field("arena_bytes", variant.devices[0].arenaBytes);
     instructions("prepare", variant, variant.prepare);
     instructions("program", variant, variant.program);
     out.close('}');
@@ -233,6 +251,8 @@ private:
     } else if (buffer.storage != Storage::prepared) {
       out.field("index", buffer.index);
     }
+    if (variant.devices.size() > 1)
+      out.field("device", buffer.device);
     out.close('}');
   }
 

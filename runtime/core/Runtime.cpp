@@ -362,14 +362,27 @@ aicc_status aicc_package_bind(const aicc_package *package,
 aicc_status aicc_session_create(aicc_package *package, aicc_device *device,
                                 const aicc_session_options *options,
                                 aicc_session **out) {
-  if (!package || !device)
+  return aicc_session_create_on_devices(package, &device, 1, options, out);
+}
+
+aicc_status aicc_session_create_on_devices(aicc_package *package,
+                                           aicc_device *const *devices,
+                                           size_t count,
+                                           const aicc_session_options *options,
+                                           aicc_session **out) {
+  std::vector<aicc_device *> all(devices, devices + count);
+  if (!package || all.empty() || std::count(all.begin(), all.end(), nullptr))
     return report(
         invalidArgument("a session needs a package and a device, found no " +
                         std::string(package ? "device" : "package")));
+  for (auto it = all.begin(); it != all.end(); ++it)
+    if (std::count(all.begin(), it, *it))
+      return report(invalidArgument("device " + (*it)->name +
+                                    " is given twice, expected other ones"));
   auto session = std::make_unique<aicc_session>();
   const char *none = nullptr;
   if (Status status = executor::Session::create(
-          package->state, device,
+          package->state, std::move(all),
           option(options, &aicc_session_options::threads, 0u),
           option(options, &aicc_session_options::variant, none),
           !package->trustWeights, session->session);
@@ -396,7 +409,16 @@ aicc_package *aicc_session_package(const aicc_session *session) {
 }
 
 aicc_device *aicc_session_device(const aicc_session *session) {
-  return session->session->code().device;
+  return session->session->code().devices.front();
+}
+
+size_t aicc_session_device_count(const aicc_session *session) {
+  return session->session->code().devices.size();
+}
+
+aicc_device *aicc_session_device_at(const aicc_session *session, size_t index) {
+  const std::vector<aicc_device *> &devices = session->session->code().devices;
+  return index < devices.size() ? devices[index] : nullptr;
 }
 
 const char *aicc_session_variant(const aicc_session *session) {

@@ -243,19 +243,20 @@ static Status sizeBuffers(const program::Package &package,
   return {};
 }
 
-static Status planTemporaries(const program::Variant &variant,
+// Places for the temporaries of one device.
+static Status planTemporaries(const program::Variant &variant, uint32_t device,
                               const FlatProgram &code, bool useStored,
                               Binding &out) {
-  out.arenaOffsets.assign(variant.buffers.size(), 0);
   std::vector<uint32_t> roots;
   std::vector<package::ArenaBlock> blocks;
   std::vector<uint32_t> blockOf(variant.buffers.size(), UINT32_MAX);
-  bool stored = useStored && variant.arenaBytes >= 0;
+  const int64_t arenaBytes = variant.devices[device].arenaBytes;
+  bool stored = useStored && arenaBytes >= 0;
   for (uint32_t i = 0; i < variant.buffers.size(); ++i) {
     const program::Buffer &buffer = variant.buffers[i];
     const program::Buffer &root = variant.buffers[buffer.root];
     if (!code.used[i] || root.storage != Storage::temporary ||
-        !code.sized[buffer.root])
+        root.device != device || !code.sized[buffer.root])
       continue;
     uint32_t &block = blockOf[buffer.root];
     if (block == UINT32_MAX) {
@@ -273,15 +274,15 @@ static Status planTemporaries(const program::Variant &variant,
   if (stored) {
     for (uint32_t root : roots) {
       const uint64_t offset = uint64_t(variant.buffers[root].offset);
-      if (offset > uint64_t(variant.arenaBytes) ||
-          out.bufferBytes[root] > uint64_t(variant.arenaBytes) - offset)
+      if (offset > uint64_t(arenaBytes) ||
+          out.bufferBytes[root] > uint64_t(arenaBytes) - offset)
         return Status(Code::badPackage,
                       "package is damaged: " + bufferName(variant, root) +
                           " exceeds the arena of " +
-                          std::to_string(variant.arenaBytes) + " bytes");
+                          std::to_string(arenaBytes) + " bytes");
       out.arenaOffsets[root] = offset;
     }
-    out.arenaBytes = uint64_t(variant.arenaBytes);
+    out.arenaBytes.push_back(uint64_t(arenaBytes));
     return {};
   }
   package::ArenaPlan plan = package::planArena(blocks);
@@ -290,7 +291,17 @@ static Status planTemporaries(const program::Variant &variant,
                   "temporaries of this size don't fit any memory");
   for (size_t b = 0; b < roots.size(); ++b)
     out.arenaOffsets[roots[b]] = plan.offsets[b];
-  out.arenaBytes = plan.bytes;
+  out.arenaBytes.push_back(plan.bytes);
+  return {};
+}
+
+static Status planTemporaries(const program::Variant &variant,
+                              const FlatProgram &code, bool useStored,
+                              Binding &out) {
+  out.arenaOffsets.assign(variant.buffers.size(), 0);
+  for (uint32_t device = 0; device < variant.devices.size(); ++device)
+    AICC_RETURN_IF_ERROR(
+        planTemporaries(variant, device, code, useStored, out));
   return {};
 }
 

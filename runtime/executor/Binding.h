@@ -25,7 +25,7 @@ struct Binding {
   std::vector<bool> portFailed;
   std::vector<uint64_t> bufferBytes;  // of the variant's buffers
   std::vector<uint64_t> arenaOffsets; // of temporaries, through their roots
-  uint64_t arenaBytes = 0;
+  std::vector<uint64_t> arenaBytes;   // of each device
   std::vector<std::vector<int64_t>> outputDims;
   std::vector<uint64_t> outputBytes;
   std::vector<uint64_t> inputBytes;

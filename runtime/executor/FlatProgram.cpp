@@ -119,6 +119,11 @@ private:
     return step;
   }
 
+  // The reader has made sure that there are few.
+  uint8_t deviceOf(uint32_t buffer) const {
+    return uint8_t(variant.buffers[buffer].device);
+  }
+
   static Step::Kind kindOf(Operation op) {
     switch (op) {
     case Operation::launch:
@@ -142,8 +147,13 @@ private:
       use(buffer);
       step.late |= !code.sized[buffer];
     }
+    if (!instruction.buffers.empty()) {
+      step.source = deviceOf(instruction.buffers.front());
+      step.device = deviceOf(instruction.buffers.back());
+    }
     if (step.kind == Step::launch) {
       step.kernel = &variant.kernels[instruction.kernel];
+      step.source = step.device = uint8_t(variant.deviceOf(*step.kernel));
       step.record = code.launches++;
       for (uint32_t expr : instruction.scalars)
         patch(Patch::word, code.words++ - step.firstWord, expr);
@@ -268,7 +278,12 @@ private:
     for (uint32_t index : list)
       if (variant.buffers[index].root == index &&
           variant.buffers[index].storage == Storage::temporary)
-        bind.blocks.push_back({index, lives[index].first, lives[index].second});
+        bind.blocks.push_back({index, lives[index].first, lives[index].second,
+                               variant.buffers[index].device});
+    std::stable_sort(bind.blocks.begin(), bind.blocks.end(),
+                     [](const Bind::Block &a, const Bind::Block &b) {
+                       return a.device < b.device;
+                     });
   }
 
   const program::Package &package;

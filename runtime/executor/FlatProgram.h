@@ -14,6 +14,8 @@
 
 #include "runtime/package/Program.h"
 
+#include <algorithm>
+
 namespace aicc::executor {
 
 // A value that follows from a symbol the program binds: written before the step
@@ -39,6 +41,8 @@ struct Step {
   } kind;
   // Sizes of a copy's or fill's buffers are known only as it is run.
   bool late = false;
+  // Of the variant: who does it, and where a copy's source is.
+  uint8_t device = 0, source = 0;
   uint32_t position = 0; // preorder, for profiles
   const program::Instruction *instruction = nullptr;
   const program::Kernel *kernel = nullptr; // launch
@@ -66,6 +70,7 @@ struct Bind {
   struct Block {
     uint32_t root;
     uint32_t first, last;
+    uint32_t device;
   };
   uint32_t symbol;
   std::vector<uint32_t> exprs;     // of the variant, operands first
@@ -73,9 +78,19 @@ struct Bind {
   std::vector<uint32_t> limits;    // of the package
   std::vector<uint32_t> outputs;   // whose dimensions are new
   // Buffers whose size or whose memory's size is new, roots before views, and
-  // the temporaries among the roots with the time they are needed.
+  // the temporaries among the roots with the time they are needed: ascending,
+  // and those of one device after those of another.
   std::vector<uint32_t> buffers;
   std::vector<Block> blocks;
+
+  // Whether the memory of a temporary is new.
+  bool renews(uint32_t root, uint32_t device) const {
+    const auto before = [](const Block &a, const Block &b) {
+      return std::pair(a.device, a.root) < std::pair(b.device, b.root);
+    };
+    return std::binary_search(blocks.begin(), blocks.end(),
+                              Block{root, 0, 0, device}, before);
+  }
 };
 
 struct Loop {

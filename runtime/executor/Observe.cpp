@@ -106,8 +106,8 @@ Status RunState::observe(const std::vector<uint32_t> &operands, size_t at,
     const void *data =
         reinterpret_cast<void *>(words[step.firstWord + operand]);
     std::vector<uint64_t> copy;
-    if (loaded.device->flag(AICC_DEVICE_SYNCHRONOUS) &&
-        loaded.device->flag(AICC_DEVICE_HOST_ACCESSIBLE)) {
+    AICC_RETURN_IF_ERROR(work(buffer.device));
+    if (lanes[lane].isHost()) {
       if (bytes > bufferBytes[index])
         return Status(Code::badPackage, "package is damaged: " +
                                             bufferName(*loaded.variant, index) +

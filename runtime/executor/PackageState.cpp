@@ -18,18 +18,25 @@ using namespace aicc::executor;
 using package::Storage;
 
 LoadedVariant::~LoadedVariant() {
-  for (aicc_driver_module *module : modules)
-    device->driver->module_unload(module);
+  for (size_t i = 0; i < modules.size(); ++i)
+    devices[variant->objects[i].device]->driver->module_unload(modules[i]);
+}
+
+bool LoadedVariant::isSynchronous() const {
+  return std::all_of(devices.begin(), devices.end(), [](aicc_device *device) {
+    return device->flag(AICC_DEVICE_SYNCHRONOUS);
+  });
 }
 
 Status LoadedVariant::load(std::shared_ptr<const PackageReader> reader,
-                           uint32_t variant, aicc_device *device,
+                           uint32_t variant,
+                           const std::vector<aicc_device *> &devices,
                            uint32_t threads, bool verifyWeights,
                            std::shared_ptr<LoadedVariant> &out) {
   std::shared_ptr<LoadedVariant> loaded(new LoadedVariant);
   loaded->reader = std::move(reader);
   loaded->variant = &loaded->package().variants[variant];
-  loaded->device = device;
+  loaded->devices = devices;
   loaded->program =
       flatten(loaded->package(), *loaded->variant, /*prepare=*/false);
   const FlatProgram prepare =
@@ -50,6 +57,7 @@ Status LoadedVariant::loadKernels() {
     AICC_RETURN_IF_ERROR(reader->verify(
         object.data, "object " + std::to_string(i) + " of " + variant->target));
     std::span<const uint8_t> bytes = reader->section(object.data);
+    aicc_device *device = devices[object.device];
     const aicc_module_options options{sizeof options, object.format.c_str(),
                                       name.c_str()};
     aicc_driver_module *module = nullptr;
@@ -60,6 +68,7 @@ Status LoadedVariant::loadKernels() {
     modules.push_back(module);
   }
   for (const program::Kernel &kernel : variant->kernels) {
+    aicc_device *device = devices[variant->deviceOf(kernel)];
     aicc_driver_kernel *handle = nullptr;
     AICC_RETURN_IF_ERROR(device->check(
         device->driver->module_kernel(modules[kernel.object],
@@ -72,6 +81,10 @@ Status LoadedVariant::loadKernels() {
 
 Status LoadedVariant::makeCalls() {
   for (const program::Instruction *call : program.calls) {
+    const aicc_device *device =
+        devices[call->buffers.empty()
+                    ? 0
+                    : variant->buffers[call->buffers.front()].device];
     std::string name = "host function '" + call->function + "'";
     for (const std::string &source : call->sources)
       name += " of " + source;
@@ -93,6 +106,15 @@ Status LoadedVariant::makeCalls() {
 
 Status LoadedVariant::placeWeights(const FlatProgram &prepare, bool verify) {
   resident.assign(variant->buffers.size(), nullptr);
+  std::vector<bool> verified(package().weights.size(), !verify);
+  for (uint32_t device = 0; device < devices.size(); ++device)
+    AICC_RETURN_IF_ERROR(placeWeights(prepare, device, verified));
+  return {};
+}
+
+Status LoadedVariant::placeWeights(const FlatProgram &prepare, uint32_t index,
+                                   std::vector<bool> &verified) {
+  aicc_device *device = devices[index];
   std::vector<void *> placed(package().weights.size(), nullptr);
   aicc_driver_stream *stream = nullptr;
   const bool upload = !device->flag(AICC_DEVICE_HOST_POINTERS);
@@ -106,16 +128,17 @@ Status LoadedVariant::placeWeights(const FlatProgram &prepare, bool verify) {
   }
   for (size_t i = 0; i < variant->buffers.size(); ++i) {
     const program::Buffer &root = variant->buffers[variant->buffers[i].root];
-    if (root.storage != Storage::weight ||
+    if (root.storage != Storage::weight || root.device != index ||
         !(program.used[i] || prepare.used[i]))
       continue;
     void *&place = placed[root.index];
     const program::Weight &weight = package().weights[root.index];
     if (!place) {
-      if (verify)
+      std::span<const uint8_t> bytes = reader->section(weight.data);
+      if (!verified[root.index])
         AICC_RETURN_IF_ERROR(
             reader->verify(weight.data, "weight '" + weight.name + "'"));
-      std::span<const uint8_t> bytes = reader->section(weight.data);
+      verified[root.index] = true;
       weightBytes += bytes.size();
       if (upload) {
         aicc_device::Memory memory;
@@ -145,13 +168,14 @@ Status LoadedVariant::runPrepare(const FlatProgram &prepare, uint32_t threads) {
   auto binding = std::make_shared<Binding>();
   AICC_RETURN_IF_ERROR(bindPrepare(package(), *variant, prepare, *binding));
 
-  // One block for everything that stays.
+  // One block on each device for everything that stays.
   std::vector<uint64_t> offsets(variant->buffers.size());
-  uint64_t total = 0;
+  std::vector<uint64_t> totals(devices.size());
   for (size_t i = 0; i < variant->buffers.size(); ++i) {
     const program::Buffer &buffer = variant->buffers[i];
     if (buffer.storage != Storage::prepared || buffer.root != i)
       continue;
+    uint64_t &total = totals[buffer.device];
     const int64_t bytes = binding->exprs[buffer.bytes];
     // 2^46 bytes is more than any machine has, and its sums don't overflow.
     if (bytes < 0 || bytes > int64_t(1) << 46 || total > uint64_t(1) << 46)
@@ -162,15 +186,20 @@ Status LoadedVariant::runPrepare(const FlatProgram &prepare, uint32_t threads) {
     total += (uint64_t(bytes) + package::bufferAlignment - 1) /
              package::bufferAlignment * package::bufferAlignment;
   }
-  if (total) {
+  for (uint32_t device = 0; device < devices.size(); ++device) {
+    if (!totals[device])
+      continue;
     aicc_device::Memory block;
-    AICC_RETURN_IF_ERROR(device->allocate(total, block).in("prepared weights"));
+    AICC_RETURN_IF_ERROR(devices[device]
+                             ->allocate(totals[device], block)
+                             .in("prepared weights"));
     for (size_t i = 0; i < variant->buffers.size(); ++i) {
       const uint32_t root = variant->buffers[i].root;
-      if (variant->buffers[root].storage == Storage::prepared)
+      if (variant->buffers[root].storage == Storage::prepared &&
+          variant->buffers[root].device == device)
         resident[i] = static_cast<char *>(block.get()) + offsets[root];
     }
-    preparedBytes = total;
+    preparedBytes += totals[device];
     memory.push_back(std::move(block));
   }
   if (prepare.steps.empty())
@@ -181,44 +210,80 @@ Status LoadedVariant::runPrepare(const FlatProgram &prepare, uint32_t threads) {
   return state.execute({}).in("preparing weights");
 }
 
-Status PackageState::variant(uint32_t index, aicc_device *device,
+Status PackageState::variant(uint32_t index,
+                             const std::vector<aicc_device *> &devices,
                              uint32_t threads, bool verifyWeights,
                              std::shared_ptr<LoadedVariant> &out) {
   std::lock_guard lock(mutex);
-  std::weak_ptr<LoadedVariant> &entry = loaded[{index, device}];
+  std::weak_ptr<LoadedVariant> &entry = loaded[{index, devices}];
   out = entry.lock();
   if (out)
     return {};
   AICC_RETURN_IF_ERROR(
-      LoadedVariant::load(reader, index, device, threads, verifyWeights, out));
+      LoadedVariant::load(reader, index, devices, threads, verifyWeights, out));
   entry = out;
   return {};
 }
 
-// Why a variant can't run on a device; empty if it can.
-static std::string obstacle(const program::Variant &variant,
+// Why part `part` of a variant can't run on a device; empty if it can.
+static std::string obstacle(const program::Variant &variant, uint32_t part,
                             const aicc_device &device) {
-  if (variant.family != device.driver->family)
-    return "is for family " + variant.family;
-  for (const std::string &feature : variant.required)
+  const program::Device &wanted = variant.devices[part];
+  if (wanted.family != device.driver->family)
+    return "is for family " + wanted.family;
+  for (const std::string &feature : wanted.required)
     if (!device.hasFeature(feature))
       return "needs " + feature;
   for (const program::Object &object : variant.objects)
-    if (!device.takesFormat(object.format))
+    if (object.device == part && !device.takesFormat(object.format))
       return "has code of format " + object.format;
   return {};
 }
 
-Status PackageState::choose(aicc_device *device, const char *wanted,
-                            uint32_t &out) const {
+// Gives each part of a variant a device, in the order of `out`; why that can't
+// be done otherwise.
+static std::string assign(const program::Variant &variant,
+                          const std::vector<aicc_device *> &devices,
+                          std::vector<aicc_device *> &out) {
+  if (variant.devices.size() == 1 && devices.size() == 1) {
+    out = devices;
+    return obstacle(variant, 0, *devices[0]);
+  }
+  if (variant.devices.size() != devices.size())
+    return "is for " + std::to_string(variant.devices.size()) +
+           (variant.devices.size() == 1 ? " device" : " devices");
+  std::vector<aicc_device *> left = devices;
+  out.clear();
+  for (uint32_t part = 0; part < variant.devices.size(); ++part) {
+    std::string reason;
+    auto taken = left.end();
+    for (auto it = left.begin(); it != left.end() && taken == left.end(); ++it)
+      if (std::string why = obstacle(variant, part, **it); why.empty())
+        taken = it;
+      else if (variant.devices[part].family == (*it)->driver->family)
+        reason = "on " + (*it)->name + " " + why;
+    if (taken == left.end())
+      return !reason.empty()
+                 ? reason
+                 : "needs a device of family " + variant.devices[part].family;
+    out.push_back(*taken);
+    left.erase(taken);
+  }
+  return {};
+}
+
+Status PackageState::choose(std::vector<aicc_device *> &devices,
+                            const char *wanted, uint32_t &out) const {
   const std::vector<program::Variant> &variants = reader->contents().variants;
   std::string reasons;
+  std::vector<aicc_device *> assigned;
   for (uint32_t i = 0; i < variants.size(); ++i) {
     if (wanted && variants[i].target != wanted)
       continue;
-    const std::string reason = obstacle(variants[i], *device);
+    const std::string reason = assign(variants[i], devices, assigned);
     if (reason.empty()) {
       out = i;
+      devices = assigned;
       return {};
     }
     reasons +=
@@ -232,9 +297,13 @@ Status PackageState::choose(aicc_device *device, const char *wanted,
                                       std::string(wanted) + "'; it has " +
                                       (known.empty() ? "none" : known));
   }
+  std::string names;
+  for (const aicc_device *device : devices)
+    names += (names.empty() ? "" : ", ") + device->name + " (" +
+             device->properties->chip + ")";
   return Status(Code::unsupported,
-                "package has no code that " + device->name + " (" +
-                    device->properties->chip + ") runs: " +
+                "package has no code that " + names +
+                    (devices.size() > 1 ? " run: " : " runs: ") +
                     (reasons.empty() ? "it has none at all" : reasons));
 }
 

@@ -14,44 +14,93 @@ using namespace aicc::executor;
 using package::Storage;
 
 RunState::RunState(const LoadedVariant &loaded, const FlatProgram &program)
-    : loaded(loaded), program(program), driver(*loaded.device->driver),
-      inputs(loaded.package().inputs.size()),
-      outputs(loaded.package().outputs.size()), arenas(program.binds.size()),
-      late(loaded.package().outputs.size()) {}
+    : loaded(loaded), program(program), lanes(loaded.devices.size()),
+      device(loaded.devices.front()), driver(device->driver),
+      arenas(program.binds.size() * lanes.size()),
+      late(loaded.package().outputs.size()) {
+  for (size_t i = 0; i < lanes.size(); ++i)
+    lanes[i].device = loaded.devices[i];
+}
 
 RunState::~RunState() {
+  // Recordings and several streams are for programs of one device.
+  const aicc_driver &only = *lanes.front().device->driver;
   if (graph)
-    driver.graph_destroy(graph);
-  for (auto *list : {&events, &joins})
-    for (aicc_driver_event *event : *list)
-      driver.event_destroy(event);
-  for (aicc_driver_stream *each : streams)
-    driver.stream_destroy(each);
+    only.graph_destroy(graph);
+  for (aicc_driver_event *event : joins)
+    only.event_destroy(event);
+  crossings.clear();
+  for (Lane &each : lanes) {
+    for (aicc_driver_event *event : each.events)
+      each.device->driver->event_destroy(event);
+    for (aicc_driver_stream *stream : each.streams)
+      each.device->driver->stream_destroy(stream);
+  }
+}
+
+// A buffer for each port that the program uses.
+Status RunState::makePorts() {
+  const program::Variant &variant = *loaded.variant;
+  const program::Package &package = loaded.package();
+  // Those of a single device have their ports whether they are used or not.
+  const size_t count = lanes.size();
+  std::vector<std::vector<bool>> reads(package.inputs.size(),
+                                       std::vector<bool>(count, count == 1));
+  outputs.resize(package.outputs.size());
+  for (uint32_t i = 0; i < outputs.size(); ++i)
+    outputs[i].index = i;
+  for (size_t i = 0; i < variant.buffers.size(); ++i) {
+    const program::Buffer &buffer = variant.buffers[i];
+    if (!program.used[i] || buffer.root != i)
+      continue;
+    if (buffer.storage == Storage::input)
+      reads[buffer.index][buffer.device] = true;
+    else if (buffer.storage == Storage::output)
+      outputs[buffer.index].lane = buffer.device;
+  }
+  std::vector<std::vector<uint32_t>> portOf(package.inputs.size(),
+                                            std::vector<uint32_t>(count));
+  for (uint32_t i = 0; i < package.inputs.size(); ++i)
+    for (uint32_t each = 0; each < count; ++each) {
+      if (!reads[i][each])
+        continue;
+      portOf[i][each] = uint32_t(inputs.size());
+      Port &port = inputs.emplace_back();
+      port.index = i;
+      port.lane = each;
+    }
+  for (const Slot &slot : program.slots) {
+    const program::Buffer &root =
+        variant.buffers[variant.buffers[slot.buffer].root];
+    if (root.storage == Storage::input)
+      inputs[portOf[root.index][root.device]].words.push_back(slot.word);
+    else if (root.storage == Storage::output)
+      outputs[root.index].words.push_back(slot.word);
+  }
+  return {};
 }
 
 Status RunState::create(uint32_t threads) {
   this->threads = threads;
   const aicc_stream_options options{sizeof options, threads};
-  AICC_RETURN_IF_ERROR(loaded.device->check(
-      driver.stream_create(loaded.device->handle, &options, &stream),
-      "creating a stream"));
-  streams.push_back(stream);
+  for (Lane &each : lanes) {
+    aicc_driver_stream *made = nullptr;
+    AICC_RETURN_IF_ERROR(
+        each.device->check(each.device->driver->stream_create(
+                               each.device->handle, &options, &made),
+                           "creating a stream"));
+    each.streams.push_back(made);
+  }
+  enter(0);
   studyProgram();
+  AICC_RETURN_IF_ERROR(makePorts());
   words.assign(program.words, 0);
   launches.assign(program.launches, aicc_launch{});
   transferBytes.assign(program.transfers, 0);
   loopCounts.assign(program.loops.size(), 0);
-  const program::Variant &variant = *loaded.variant;
-  for (const Slot &slot : program.slots) {
-    const program::Buffer &root =
-        variant.buffers[variant.buffers[slot.buffer].root];
-    if (root.storage == Storage::input)
-      inputs[root.index].words.push_back(slot.word);
-    else if (root.storage == Storage::output)
-      outputs[root.index].words.push_back(slot.word);
-    else if (void *address = loaded.resident[slot.buffer])
+  for (const Slot &slot : program.slots)
+    if (void *address = loaded.resident[slot.buffer])
       words[slot.word] = reinterpret_cast<uintptr_t>(address);
-  }
   for (const Step &step : program.steps) {
     if (step.kind != Step::launch)
       continue;
@@ -93,33 +142,36 @@ Status RunState::adopt(std::shared_ptr<const Binding> binding) {
   bound.reset(); // what follows may leave a mixture behind
   forgetRecording();
   planned = false;
-  if (!arena || binding->arenaBytes > arenaBytes) {
-    arena.reset();
-    arenaBytes = 0;
+  for (size_t i = 0; i < lanes.size(); ++i) {
+    Lane &each = lanes[i];
+    const uint64_t bytes = binding->arenaBytes[i];
+    if (each.arena && bytes <= each.arenaBytes)
+      continue;
+    each.arena.reset();
+    each.arenaBytes = 0;
     // What has no elements lies at the end, and kernels may read an element of
     // it that they don't use.
     AICC_RETURN_IF_ERROR(
-        loaded.device
-            ->allocate(binding->arenaBytes + package::bufferAlignment, arena)
+        each.device->allocate(bytes + package::bufferAlignment, each.arena)
             .in("temporaries"));
-    arenaBytes = binding->arenaBytes;
+    each.arenaBytes = bytes;
   }
   const program::Variant &variant = *loaded.variant;
-  const bool apart = loaded.device->flag(AICC_DEVICE_SEPARATE_BUFFERS);
-  if (apart)
-    separate.clear();
+  separate.clear();
   for (const Slot &slot : program.slots) {
     const uint32_t root = variant.buffers[slot.buffer].root;
     if (variant.buffers[root].storage != Storage::temporary)
       continue;
-    words[slot.word] =
-        reinterpret_cast<uintptr_t>(arena.get()) + binding->arenaOffsets[root];
-    if (!apart || !binding->bufferBytes[root])
+    Lane &owner = lanes[variant.buffers[root].device];
+    words[slot.word] = reinterpret_cast<uintptr_t>(owner.arena.get()) +
+                       binding->arenaOffsets[root];
+    if (!owner.device->flag(AICC_DEVICE_SEPARATE_BUFFERS) ||
+        !binding->bufferBytes[root])
       continue;
     aicc_device::Memory &memory = separate[root];
     if (!memory)
       AICC_RETURN_IF_ERROR(
-          loaded.device->allocate(binding->bufferBytes[root], memory)
+          owner.device->allocate(binding->bufferBytes[root], memory)
               .in("temporaries"));
     words[slot.word] = reinterpret_cast<uintptr_t>(memory.get());
   }
@@ -163,24 +215,34 @@ void RunState::point(Port &port, void *address) {
 Status RunState::set(Port &port, aicc_tensor &tensor, uint64_t bytes) {
   port.bytes = bytes;
   port.host = nullptr;
+  port.from.reset();
+  const Lane &owner = lanes[port.lane];
   if (bytes == 0) {
-    point(port, static_cast<char *>(arena.get()) + arenaBytes);
+    point(port, static_cast<char *>(owner.arena.get()) + owner.arenaBytes);
     return {};
   }
-  if (tensor.device == loaded.device ||
-      (!tensor.device && loaded.device->flag(AICC_DEVICE_HOST_POINTERS))) {
+  if (tensor.device == owner.device ||
+      (!tensor.device && owner.device->flag(AICC_DEVICE_HOST_POINTERS))) {
     point(port, tensor.data);
     return {};
   }
-  if (tensor.device && !tensor.device->flag(AICC_DEVICE_HOST_ACCESSIBLE))
-    return Status(Code::unsupported,
-                  "tensor is in the memory of " + tensor.device->name +
-                      ", but the session runs on " + loaded.device->name);
+  if (tensor.device && !tensor.device->flag(AICC_DEVICE_HOST_ACCESSIBLE)) {
+    std::string names;
+    for (uint32_t i = 0; i < lanes.size(); ++i) {
+      if (lanes[i].device == tensor.device)
+        port.from = i;
+      names += (names.empty() ? "" : ", ") + lanes[i].device->name;
+    }
+    if (!port.from)
+      return Status(Code::unsupported,
+                    "tensor is in the memory of " + tensor.device->name +
+                        ", but the session runs on " + names);
+  }
   port.host = tensor.data;
   if (port.stagingBytes < bytes || !port.staging) {
     AICC_RETURN_IF_ERROR(quiesce());
     port.staging.reset();
-    AICC_RETURN_IF_ERROR(loaded.device->allocate(bytes, port.staging));
+    AICC_RETURN_IF_ERROR(owner.device->allocate(bytes, port.staging));
     stagedBytes += bytes - port.stagingBytes;
     port.stagingBytes = bytes;
   }
@@ -189,7 +251,12 @@ Status RunState::set(Port &port, aicc_tensor &tensor, uint64_t bytes) {
 }
 
 Status RunState::setInput(size_t index, aicc_tensor &tensor) {
-  return set(inputs[index], tensor, bound->inputBytes[index]);
+  if (lanes.size() == 1)
+    return set(inputs[index], tensor, bound->inputBytes[index]);
+  for (Port &port : inputs)
+    if (port.index == index)
+      AICC_RETURN_IF_ERROR(set(port, tensor, bound->inputBytes[index]));
+  return {};
 }
 
 Status RunState::setOutput(size_t index, aicc_tensor *tensor) {
@@ -242,22 +309,23 @@ Status RunState::launch(const Step &step, const Profiler *profiler) {
     timed.push_back({&step,
                      nullptr,
                      {launch.grid[0], launch.grid[1], launch.grid[2]},
-                     streamIndex});
+                     streamIndex,
+                     lane});
     AICC_RETURN_IF_ERROR(timing(launch.timing));
   }
-  if (int result = driver.launch(stream, &launch); result != AICC_OK)
-    return loaded.device->check(result, "launch").in(describe(step));
+  if (int result = driver->launch(stream, &launch); result != AICC_OK)
+    return device->check(result, "launch").in(describe(step));
   return {};
 }
 
 // What has no events of its own in the driver's table: its time is that between
 // two.
 Status RunState::startTiming(const Step *step, const std::string *port) {
-  timed.push_back({step, port, {1, 1, 1}, streamIndex});
+  timed.push_back({step, port, {1, 1, 1}, streamIndex, lane});
   aicc_driver_event *event;
   AICC_RETURN_IF_ERROR(timing(event));
-  return loaded.device->check(driver.event_record(stream, event),
-                              "recording an event");
+  return device->check(driver->event_record(stream, event),
+                       "recording an event");
 }
 
 Status RunState::stopTiming() { return startTiming(nullptr); }
@@ -303,19 +371,24 @@ Status RunState::transfer(const Step &step, const Profiler *profiler) {
     AICC_RETURN_IF_ERROR(measure(step, bytes, place));
   if (bytes == 0)
     return {};
+  if (copies && step.source != step.device)
+    return cross(&step, step.source, pointer(0), step.device,
+                 pointer(1) + place, bytes, &step, nullptr, profiler);
   if (profiler)
     AICC_RETURN_IF_ERROR(startTiming(&step));
   const int result =
-      copies ? driver.copy(stream, pointer(1) + place, pointer(0), bytes)
-             : driver.fill(stream, pointer(0), bytes, 0, 1);
+      copies ? driver->copy(stream, pointer(1) + place, pointer(0), bytes)
+             : driver->fill(stream, pointer(0), bytes, 0, 1);
   if (result != AICC_OK)
-    return loaded.device->check(result, copies ? "copy" : "fill");
+    return device->check(result, copies ? "copy" : "fill");
   return profiler ? stopTiming() : Status();
 }
 
 Status RunState::call(const Step &step, const Profiler *profiler) {
   const program::Instruction &instruction = *step.instruction;
-  AICC_RETURN_IF_ERROR(quiesce());
+  if (!device->flag(AICC_DEVICE_SYNCHRONOUS))
+    AICC_RETURN_IF_ERROR(
+        device->check(driver->stream_synchronize(stream), "run"));
   callTensors.clear();
   callDims.clear();
   size_t dims = 0;
@@ -374,24 +447,29 @@ Status RunState::swap(const Step &step) {
 
 // The event for the last entry of `timed`.
 Status RunState::timing(aicc_driver_event *&out) {
-  if (events.size() < timed.size()) {
+  Lane &owner = lanes[lane];
+  if (owner.events.size() == owner.eventsUsed) {
     aicc_driver_event *event = nullptr;
-    AICC_RETURN_IF_ERROR(
-        loaded.device->check(driver.event_create(loaded.device->handle, &event),
-                             "creating an event"));
-    events.push_back(event);
+    AICC_RETURN_IF_ERROR(device->check(
+        driver->event_create(device->handle, &event), "creating an event"));
+    owner.events.push_back(event);
   }
-  out = events[timed.size() - 1];
+  out = timed.back().event = owner.events[owner.eventsUsed++];
   return {};
 }
 
 Status RunState::walk(const Profiler *profiler, const Observer *observer) {
   const Step *const steps = program.steps.data();
   const size_t count = program.steps.size();
+  const bool several = lanes.size() > 1;
   for (size_t at = 0; at < count; ++at) {
     const Step &step = steps[at];
     if (observer)
       AICC_RETURN_IF_ERROR(observe(observed[at].before, at, *observer));
+    // A copy between two devices, and what asks the host, wait themselves.
+    if (several && step.source == step.device &&
+        (step.kind <= Step::fill || step.kind == Step::call))
+      AICC_RETURN_IF_ERROR(work(step.device));
     switch (step.kind) {
     case Step::launch:
       AICC_RETURN_IF_ERROR(launch(step, profiler));
@@ -457,6 +535,8 @@ Status RunState::begin(const Hooks &hooks) {
   if (observer && observed.empty())
     planObservation();
   timed.clear();
+  for (Lane &each : lanes)
+    each.eventsUsed = 0;
   pool.clear();
   const std::vector<bool> staged = stagedPorts();
   if (!planned || staged != plannedFor)
@@ -464,11 +544,11 @@ Status RunState::begin(const Hooks &hooks) {
   Status status;
   if (!plan.works.empty() && !observer) {
     status = runOnStreams(profiler);
-    stream = streams[streamIndex = 0];
+    enter(0);
   } else {
     const program::Package &package = loaded.package();
     for (size_t i = 0; i < inputs.size() && status.ok(); ++i)
-      status = copyPort(inputs[i], package.inputs[i].name, true, profiler);
+      status = copyPort(inputs[i], true, profiler);
     if (status.ok())
       status = profiler || observer ? walk(profiler, observer) : runOrReplay();
     for (size_t i = 0; i < late.size() && status.ok(); ++i)
@@ -478,18 +558,19 @@ Status RunState::begin(const Hooks &hooks) {
                             "' has shape " + printDims(late[i].given->dims) +
                             ", expected " + printDims(late[i].made->dims));
     for (size_t i = 0; i < outputs.size() && status.ok(); ++i)
-      status = copyPort(outputs[i], package.outputs[i].name, false, profiler);
+      status = copyPort(outputs[i], false, profiler);
+    if (lanes.size() > 1 && status.ok())
+      status = arriveEverywhere();
   }
   return status;
 }
 
 Status RunState::finish(const Hooks &hooks, Status status) {
   // Also after a failure: what was given refers to the caller's memory.
-  if (!loaded.device->flag(AICC_DEVICE_SYNCHRONOUS)) {
-    Status waited = waitForAll();
-    if (status.ok())
-      status = std::move(waited);
-  }
+  if (Status waited = waitForAll(); status.ok())
+    status = std::move(waited);
+  if (!crossings.empty())
+    forgetArrivals();
   // A device that failed may have lost what was recorded on it.
   if (!status.ok())
     forgetRecording();
@@ -503,12 +584,13 @@ Status RunState::deliver(const Profiler &profiler) {
     const Timed &entry = timed[i];
     aicc_profile_event event{};
     event.struct_size = sizeof event;
-    event.device = loaded.device->name.c_str();
+    const aicc_device &owner = *lanes[entry.lane].device;
+    event.device = owner.name.c_str();
     event.index = entry.step ? entry.step->position : UINT32_MAX;
     event.stream = entry.stream;
     std::copy_n(entry.grid, 3, event.grid);
-    AICC_RETURN_IF_ERROR(loaded.device->check(
-        driver.event_times(events[i], &event.begin_ns, &event.end_ns),
+    AICC_RETURN_IF_ERROR(owner.check(
+        owner.driver->event_times(entry.event, &event.begin_ns, &event.end_ns),
         "reading an event"));
     std::string name = entry.step ? nodesOf(*entry.step) : *entry.port;
     if (entry.step && entry.step->kind == Step::launch) {
@@ -516,8 +598,8 @@ Status RunState::deliver(const Profiler &profiler) {
     } else {
       // The second of the two events.
       uint64_t begin;
-      AICC_RETURN_IF_ERROR(loaded.device->check(
-          driver.event_times(events[++i], &begin, &event.end_ns),
+      AICC_RETURN_IF_ERROR(owner.check(
+          owner.driver->event_times(timed[++i].event, &begin, &event.end_ns),
           "reading an event"));
       event.kernel = "copy";
       if (entry.step) {

@@ -14,6 +14,10 @@
 // A program that asks the host nothing may use several streams, or be recorded
 // and replayed (RunStreams.cpp).
 //
+// A program of several devices has a lane on each: a stream and an arena. Work
+// of a lane is done in the order of the program; only copies join lanes
+// (RunDevices.cpp).
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef AICC_RUNTIME_EXECUTOR_RUN_H
@@ -76,12 +80,58 @@ public:
   aicc_tensor *takeOutput(size_t index) { return late[index].made.release(); }
 
   const Binding *binding() const { return bound.get(); }
-  uint64_t arenaCapacity() const { return arenaBytes + lateBytes; }
+  uint64_t arenaCapacity() const {
+    uint64_t bytes = lateBytes;
+    for (const Lane &each : lanes)
+      bytes += each.arenaBytes;
+    return bytes;
+  }
   uint64_t stagedCapacity() const { return stagedBytes; }
 
 private:
-  // An input or output.
+  // A copy between two lanes, as far as it outlives the step: memory of the
+  // host on the way, and when it was written and read the last time.
+  struct Crossing {
+    Crossing() = default;
+    Crossing(const Crossing &) = delete;
+    ~Crossing();
+    aicc_device::Memory staging;
+    uint64_t capacity = 0;
+    aicc_driver_event *copied = nullptr, *freed = nullptr;
+    const aicc_driver *copiedBy = nullptr, *freedBy = nullptr;
+    uint32_t from = 0, to = 0; // lanes
+    bool used = false;         // the memory, in this run
+  };
+  // What a lane has to wait for before it goes on: a copy from another one,
+  // whose second half, from the staging memory, may be to do.
+  struct Arrival {
+    Crossing *crossing;
+    void *destination = nullptr; // null: it is there
+    uint64_t bytes = 0;
+  };
+  // A device's part in the run.
+  struct Lane {
+    aicc_device *device = nullptr;
+    std::vector<aicc_driver_stream *> streams; // the first is the lane's own
+    aicc_device::Memory arena;
+    uint64_t arenaBytes = 0;
+    std::vector<aicc_driver_event *> events; // for times, and how many are used
+    size_t eventsUsed = 0;
+    std::vector<Arrival> arrivals;
+
+    // Whether the host may read and write its memory between two steps.
+    bool isHost() const {
+      return device->flag(AICC_DEVICE_SYNCHRONOUS) &&
+             device->flag(AICC_DEVICE_HOST_ACCESSIBLE);
+    }
+  };
+  // An input on a device, or an output.
   struct Port {
+    uint32_t index = 0; // which input or output
+    uint32_t lane = 0;
+    // The lane whose memory a staged tensor is in, where the host can't reach
+    // it.
+    std::optional<uint32_t> from;
     std::vector<uint32_t> words; // that hold its address
     void *address = nullptr;     // for kernels
     void *host = nullptr;        // set when staged
@@ -107,6 +157,7 @@ private:
     std::vector<package::ArenaBlock> blocks;
     package::ArenaPlan plan;
   };
+  Status makePorts();
 
   Status set(Port &port, aicc_tensor &tensor, uint64_t bytes);
   void point(Port &port, void *address);
@@ -129,11 +180,13 @@ private:
   Status makeOutput(uint32_t index);
   Status sizeLate(const Bind &bind);
   Status placeLate(uint32_t index);
+  Status placeLate(std::span<const Bind::Block> blocks, Arena &arena);
   Status read(const Step &step);
   Status holds(uint32_t word, uint32_t buffer, bool &out);
   Status fetch(uint32_t word, uint32_t buffer, uint64_t offset, uint64_t bytes,
                void *out);
   Status quiesce();
+  void forgetArrivals();
   Status enterLoop(const Step &step, int64_t iteration, bool &out);
   Status setGrid(aicc_launch &launch, unsigned axis, int64_t value,
                  const Step &step);
@@ -145,13 +198,33 @@ private:
   void planRun(const std::vector<bool> &staged);
   Status makeStreams();
   Status runOnStreams(const Profiler *profiler);
-  Status copyPort(Port &port, const std::string &name, bool in,
-                  const Profiler *profiler);
+  Status copyPort(Port &port, bool in, const Profiler *profiler);
   std::vector<bool> stagedPorts() const;
   void record();
   Status runOrReplay();
   void forgetRecording();
   Status waitForAll();
+  // RunDevices.cpp
+  void enter(uint32_t to) {
+    lane = to;
+    device = lanes[to].device;
+    driver = device->driver;
+    stream = lanes[to].streams.front();
+    streamIndex = 0;
+  }
+  Status arrive(uint32_t to);
+  // Makes a lane the one at hand, with all that others have sent to it.
+  Status work(uint32_t to) {
+    if (lane != to)
+      enter(to);
+    return lanes[to].arrivals.empty() ? Status() : arrive(to);
+  }
+  Status cross(const void *key, uint32_t from, const void *source, uint32_t to,
+               void *destination, uint64_t bytes, const Step *step,
+               const std::string *port, const Profiler *profiler);
+  Status stage(Crossing &crossing, uint32_t lane, uint64_t bytes);
+  Status crossingEvents(Crossing &crossing, uint32_t from, uint32_t to);
+  Status arriveEverywhere();
   // Observe.cpp
   void planObservation();
   Status observe(const std::vector<uint32_t> &operands, size_t at,
@@ -159,21 +232,24 @@ private:
 
   const LoadedVariant &loaded;
   const FlatProgram &program;
-  const aicc_driver &driver;
-  aicc_driver_stream *stream = nullptr; // of the work at hand
+  std::vector<Lane> lanes; // one for each device of the variant
+  std::map<const void *, Crossing> crossings; // of steps and ports
+  // Of the work at hand.
+  uint32_t lane = 0;
+  aicc_device *device;
+  const aicc_driver *driver;
+  aicc_driver_stream *stream = nullptr;
   uint32_t streamIndex = 0;
-  std::vector<aicc_driver_stream *> streams;
   uint32_t threads = 0;
   std::shared_ptr<const Binding> bound;
 
   std::vector<uint64_t> words;
   std::vector<aicc_launch> launches;
   std::vector<uint64_t> transferBytes;
+  // Inputs: in their order, on each device that reads them.
   std::vector<Port> inputs, outputs;
-  aicc_device::Memory arena;
   // Temporaries of a device that wants them apart, by buffer.
   std::map<uint32_t, aicc_device::Memory> separate;
-  uint64_t arenaBytes = 0;
   uint64_t stagedBytes = 0;
 
   // What changes while running, of programs that bind symbols: values of
@@ -181,7 +257,7 @@ private:
   std::vector<int64_t> symbols, exprs, portExprs;
   std::vector<uint64_t> bufferBytes, outputBytes;
   std::vector<int64_t> loopCounts;
-  std::vector<Arena> arenas; // one for each bind
+  std::vector<Arena> arenas; // one for each bind, and device
   uint64_t lateBytes = 0;
   std::vector<Late> late; // one for each output
 
@@ -190,15 +266,16 @@ private:
   std::vector<host::Tensor> callTensors;
   std::vector<int64_t> callDims;
 
-  // Profiling: events in use during a run, and what they time.
+  // Profiling: what is timed, and by which event.
   struct Timed {
     const Step *step = nullptr;
     const std::string *port = nullptr; // whose copy it is
     uint32_t grid[3] = {1, 1, 1};
     uint32_t stream = 0;
+    uint32_t lane = 0;
+    aicc_driver_event *event = nullptr;
   };
   std::vector<Timed> timed;
-  std::vector<aicc_driver_event *> events;
 
   // Several streams: launches and copies only, nothing decided on the way.
   bool straight = false;

@@ -22,9 +22,14 @@ using package::Storage;
 
 // Before the host touches memory that work under way may use.
 Status RunState::quiesce() {
-  if (loaded.device->flag(AICC_DEVICE_SYNCHRONOUS))
-    return {};
-  return loaded.device->check(driver.stream_synchronize(stream), "run");
+  if (lanes.size() > 1)
+    AICC_RETURN_IF_ERROR(arriveEverywhere());
+  for (Lane &each : lanes)
+    if (!each.device->flag(AICC_DEVICE_SYNCHRONOUS))
+      AICC_RETURN_IF_ERROR(each.device->check(
+          each.device->driver->stream_synchronize(each.streams.front()),
+          "run"));
+  return {};
 }
 
 Status RunState::fetch(uint32_t word, uint32_t buffer, uint64_t offset,
@@ -35,14 +40,14 @@ Status RunState::fetch(uint32_t word, uint32_t buffer, uint64_t offset,
                       " of " + bufferName(*loaded.variant, buffer) +
                       ", which has " + std::to_string(bufferBytes[buffer]));
   const auto *from = reinterpret_cast<const char *>(words[word]) + offset;
-  if (loaded.device->flag(AICC_DEVICE_SYNCHRONOUS) &&
-      loaded.device->flag(AICC_DEVICE_HOST_ACCESSIBLE)) {
+  AICC_RETURN_IF_ERROR(work(loaded.variant->buffers[buffer].device));
+  if (lanes[lane].isHost()) {
     std::memcpy(out, from, bytes);
     return {};
   }
-  AICC_RETURN_IF_ERROR(loaded.device->check(
-      driver.copy(stream, out, from, bytes), "reading a value"));
-  return loaded.device->check(driver.stream_synchronize(stream), "run");
+  AICC_RETURN_IF_ERROR(
+      device->check(driver->copy(stream, out, from, bytes), "reading a value"));
+  return device->check(driver->stream_synchronize(stream), "run");
 }
 
 Status RunState::holds(uint32_t word, uint32_t buffer, bool &out) {
@@ -184,14 +189,8 @@ Status RunState::sizeLate(const Bind &bind) {
       return invalidArgument(bufferName(variant, index) + " would have " +
                              std::to_string(bytes) + " bytes");
     bufferBytes[index] = uint64_t(bytes);
-    const bool fresh =
-        variant.buffers[buffer.root].storage == Storage::temporary &&
-        std::binary_search(bind.blocks.begin(), bind.blocks.end(),
-                           Bind::Block{buffer.root, 0, 0},
-                           [](const Bind::Block &a, const Bind::Block &b) {
-                             return a.root < b.root;
-                           });
-    if (fresh) {
+    if (variant.buffers[buffer.root].storage == Storage::temporary &&
+        bind.renews(buffer.root, buffer.device)) {
       // It holds its largest view.
       uint64_t &root = bufferBytes[buffer.root];
       root = std::max(root, bufferBytes[index]);
@@ -212,14 +211,25 @@ Status RunState::sizeLate(const Bind &bind) {
 }
 
 Status RunState::placeLate(uint32_t index) {
-  const Bind &bind = program.binds[index];
-  Arena &arena = arenas[index];
-  if (bind.blocks.empty())
-    return {};
-  bool same = arena.blocks.size() == bind.blocks.size();
-  arena.blocks.resize(bind.blocks.size());
-  for (size_t i = 0; i < bind.blocks.size(); ++i) {
-    const Bind::Block &block = bind.blocks[i];
+  std::span<const Bind::Block> blocks = program.binds[index].blocks;
+  while (!blocks.empty()) {
+    const uint32_t on = blocks.front().device;
+    size_t count = 1;
+    while (count < blocks.size() && blocks[count].device == on)
+      ++count;
+    AICC_RETURN_IF_ERROR(placeLate(blocks.first(count),
+                                   arenas[size_t(index) * lanes.size() + on]));
+    blocks = blocks.subspan(count);
+  }
+  return {};
+}
+
+// Temporaries of one device.
+Status RunState::placeLate(std::span<const Bind::Block> blocks, Arena &arena) {
+  bool same = arena.blocks.size() == blocks.size();
+  arena.blocks.resize(blocks.size());
+  for (size_t i = 0; i < blocks.size(); ++i) {
+    const Bind::Block &block = blocks[i];
     same &= arena.blocks[i].bytes == bufferBytes[block.root];
     arena.blocks[i] = {bufferBytes[block.root], block.first, block.last};
   }
@@ -238,15 +248,16 @@ Status RunState::placeLate(uint32_t index) {
     arena.memory.reset();
     lateBytes -= arena.capacity;
     arena.capacity = 0;
+    aicc_device *owner = lanes[blocks.front().device].device;
     AICC_RETURN_IF_ERROR(
-        loaded.device->allocate(bytes + package::bufferAlignment, arena.memory)
+        owner->allocate(bytes + package::bufferAlignment, arena.memory)
             .in("temporaries"));
     arena.capacity = bytes;
     lateBytes += bytes;
   }
   // Also where nothing changed: another bind may have placed them meanwhile.
-  for (size_t i = 0; i < bind.blocks.size(); ++i)
-    for (uint32_t word : program.wordsOf[bind.blocks[i].root])
+  for (size_t i = 0; i < blocks.size(); ++i)
+    for (uint32_t word : program.wordsOf[blocks[i].root])
       words[word] =
           reinterpret_cast<uintptr_t>(arena.memory.get()) + plan.offsets[i];
   return {};

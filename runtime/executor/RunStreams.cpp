@@ -28,7 +28,7 @@ static constexpr size_t mostWorks = 4096;
 
 void RunState::forgetRecording() {
   if (graph)
-    driver.graph_destroy(graph);
+    lanes.front().device->driver->graph_destroy(graph);
   graph = nullptr;
   repeats = 0;
 }
@@ -46,10 +46,13 @@ void RunState::studyProgram() {
   }
   for (bool isLate : program.lateOutputs)
     decides |= isLate;
-  const bool asynchronous = !loaded.device->flag(AICC_DEVICE_SYNCHRONOUS);
+  // Lanes have their order from copies, which no recording holds.
+  const bool asynchronous =
+      lanes.size() == 1 && !device->flag(AICC_DEVICE_SYNCHRONOUS);
   straight &= asynchronous;
-  recordable = asynchronous && !decides && driver.graph_begin &&
-               driver.graph_end && driver.graph_launch && driver.graph_destroy;
+  recordable = asynchronous && !decides && driver->graph_begin &&
+               driver->graph_end && driver->graph_launch &&
+               driver->graph_destroy;
 }
 
 Work RunState::workOf(const Step &step) const {
@@ -75,8 +78,7 @@ Work RunState::workOf(const Step &step) const {
     const aicc_launch &launch = launches[step.record];
     const uint64_t groups =
         uint64_t(launch.grid[0]) * launch.grid[1] * launch.grid[2];
-    if (groups < loaded.device->properties->compute_units &&
-        bytes >= worthwhileBytes)
+    if (groups < device->properties->compute_units && bytes >= worthwhileBytes)
       work.kind = Work::narrow;
   }
   return work;
@@ -133,12 +135,13 @@ void RunState::planRun(const std::vector<bool> &staged) {
 }
 
 Status RunState::makeStreams() {
+  std::vector<aicc_driver_stream *> &streams = lanes.front().streams;
   while (streams.size() < plan.streams) {
     const aicc_stream_options options{sizeof options, threads};
     aicc_driver_stream *made = nullptr;
-    AICC_RETURN_IF_ERROR(loaded.device->check(
-        driver.stream_create(loaded.device->handle, &options, &made),
-        "creating a stream"));
+    AICC_RETURN_IF_ERROR(
+        device->check(driver->stream_create(device->handle, &options, &made),
+                      "creating a stream"));
     streams.push_back(made);
   }
   size_t needed = 0;
@@ -146,23 +149,31 @@ Status RunState::makeStreams() {
     needed += entry.waitedFor;
   while (joins.size() < needed) {
     aicc_driver_event *event = nullptr;
-    AICC_RETURN_IF_ERROR(
-        loaded.device->check(driver.event_create(loaded.device->handle, &event),
-                             "creating an event"));
+    AICC_RETURN_IF_ERROR(device->check(
+        driver->event_create(device->handle, &event), "creating an event"));
     joins.push_back(event);
   }
   return {};
 }
 
-Status RunState::copyPort(Port &port, const std::string &name, bool in,
-                          const Profiler *profiler) {
+Status RunState::copyPort(Port &port, bool in, const Profiler *profiler) {
   if (!port.host)
     return {};
+  const program::Package &package = loaded.package();
+  const std::string &name =
+      (in ? package.inputs : package.outputs)[port.index].name;
+  if (port.from)
+    return in ? cross(&port, *port.from, port.host, port.lane, port.address,
+                      port.bytes, nullptr, &name, profiler)
+              : cross(&port, port.lane, port.address, *port.from, port.host,
+                      port.bytes, nullptr, &name, profiler);
+  if (lanes.size() > 1)
+    AICC_RETURN_IF_ERROR(work(port.lane));
   if (profiler)
     AICC_RETURN_IF_ERROR(startTiming(nullptr, &name));
-  AICC_RETURN_IF_ERROR(loaded.device->check(
-      in ? driver.copy(stream, port.address, port.host, port.bytes)
-         : driver.copy(stream, port.host, port.address, port.bytes),
+  AICC_RETURN_IF_ERROR(device->check(
+      in ? driver->copy(stream, port.address, port.host, port.bytes)
+         : driver->copy(stream, port.host, port.address, port.bytes),
       in ? "copying an input" : "copying an output"));
   return profiler ? stopTiming() : Status();
 }
@@ -173,14 +184,13 @@ Status RunState::runOnStreams(const Profiler *profiler) {
   size_t events = 0;
   for (size_t i = 0; i < plan.works.size(); ++i) {
     const StreamPlan::Entry &entry = plan.works[i];
-    stream = streams[streamIndex = entry.stream];
+    stream = lanes.front().streams[streamIndex = entry.stream];
     for (uint32_t other : entry.waits)
       AICC_RETURN_IF_ERROR(
-          loaded.device->check(driver.stream_wait(stream, eventOf[other]),
-                               "waiting for another stream"));
+          device->check(driver->stream_wait(stream, eventOf[other]),
+                        "waiting for another stream"));
     if (i < inputs.size()) {
-      AICC_RETURN_IF_ERROR(
-          copyPort(inputs[i], loaded.package().inputs[i].name, true, profiler));
+      AICC_RETURN_IF_ERROR(copyPort(inputs[i], true, profiler));
     } else if (i < inputs.size() + program.steps.size()) {
       const Step &step = program.steps[i - inputs.size()];
       AICC_RETURN_IF_ERROR(step.kind == Step::launch
@@ -188,34 +198,32 @@ Status RunState::runOnStreams(const Profiler *profiler) {
                                : transfer(step, profiler));
     } else {
       const size_t output = i - inputs.size() - program.steps.size();
-      AICC_RETURN_IF_ERROR(copyPort(outputs[output],
-                                    loaded.package().outputs[output].name,
-                                    false, profiler));
+      AICC_RETURN_IF_ERROR(copyPort(outputs[output], false, profiler));
     }
     if (!entry.waitedFor)
       continue;
     eventOf[i] = joins[events++];
-    AICC_RETURN_IF_ERROR(loaded.device->check(
-        driver.event_record(stream, eventOf[i]), "recording an event"));
+    AICC_RETURN_IF_ERROR(device->check(driver->event_record(stream, eventOf[i]),
+                                       "recording an event"));
   }
   return {};
 }
 
 // Records the program as it is now. What can't be recorded is run as it is.
 void RunState::record() {
-  if (driver.graph_begin(stream) != AICC_OK) {
+  if (driver->graph_begin(stream) != AICC_OK) {
     recordable = false;
     return;
   }
   const Status status = walk(nullptr, nullptr);
   aicc_driver_graph *made = nullptr;
-  const int result = driver.graph_end(stream, &made);
+  const int result = driver->graph_end(stream, &made);
   if (result == AICC_OK && status.ok()) {
     graph = made;
     return;
   }
   if (result == AICC_OK)
-    driver.graph_destroy(made);
+    driver->graph_destroy(made);
   recordable = false;
 }
 
@@ -227,18 +235,23 @@ Status RunState::runOrReplay() {
     record();
   if (!graph)
     return walk(nullptr, nullptr);
-  return loaded.device->check(driver.graph_launch(stream, graph),
-                              "replaying a recording");
+  return device->check(driver->graph_launch(stream, graph),
+                       "replaying a recording");
 }
 
 // Of all streams; the first failure.
 Status RunState::waitForAll() {
   Status status;
-  for (aicc_driver_stream *each : streams) {
-    Status waited =
-        loaded.device->check(driver.stream_synchronize(each), "run");
-    if (status.ok())
-      status = std::move(waited);
+  for (Lane &owner : lanes) {
+    // Not even asked: it has done everything.
+    if (owner.device->flag(AICC_DEVICE_SYNCHRONOUS))
+      continue;
+    for (aicc_driver_stream *each : owner.streams) {
+      Status waited = owner.device->check(
+          owner.device->driver->stream_synchronize(each), "run");
+      if (status.ok())
+        status = std::move(waited);
+    }
   }
   return status;
 }

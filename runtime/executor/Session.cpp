@@ -27,14 +27,14 @@ aicc_run::~aicc_run() {
 }
 
 Status Session::create(std::shared_ptr<PackageState> package,
-                       aicc_device *device, uint32_t threads,
+                       std::vector<aicc_device *> devices, uint32_t threads,
                        const char *variant, bool verifyWeights,
                        std::unique_ptr<Session> &out) {
   std::unique_ptr<Session> session(new Session);
   uint32_t index;
-  AICC_RETURN_IF_ERROR(package->choose(device, variant, index));
-  AICC_RETURN_IF_ERROR(
-      package->variant(index, device, threads, verifyWeights, session->loaded));
+  AICC_RETURN_IF_ERROR(package->choose(devices, variant, index));
+  AICC_RETURN_IF_ERROR(package->variant(index, devices, threads, verifyWeights,
+                                        session->loaded));
   session->package = std::move(package);
   session->threads = threads;
   // Now rather than at the first run: it may fail, and it takes time.
@@ -416,8 +416,7 @@ void Session::finishOldest() {
 // A device that works by itself gets a run before the one before is done: its
 // copies overlap the other's kernels.
 void Session::work() {
-  const size_t most =
-      loaded->device->flag(AICC_DEVICE_SYNCHRONOUS) ? 1 : runsAtOnce;
+  const size_t most = loaded->isSynchronous() ? 1 : runsAtOnce;
   while (true) {
     aicc_run *run = nullptr;
     {

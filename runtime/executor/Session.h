@@ -40,7 +40,7 @@ namespace aicc::executor {
 class Session {
 public:
   static Status create(std::shared_ptr<PackageState> package,
-                       aicc_device *device, uint32_t threads,
+                       std::vector<aicc_device *> devices, uint32_t threads,
                        const char *variant, bool verifyWeights,
                        std::unique_ptr<Session> &out);
   // Waits for runs that were given to runAsync.

@@ -191,7 +191,7 @@ Status Parser::parse(const package::Package &from) {
 
 Status Parser::variant(const package::Variant &from, Variant &to) {
   AICC_RETURN_IF_ERROR(text(from.family(), to.family));
-  AICC_RETURN_IF_ERROR(texts(from.requires_(), to.required));
+  AICC_RETURN_IF_ERROR(devices(from, to));
   AICC_RETURN_IF_ERROR(texts(from.options(), to.options));
   AICC_RETURN_IF_ERROR(spend(from.objects()));
   for (unsigned i = 0; from.objects() && i < from.objects()->size(); ++i) {
@@ -201,6 +201,10 @@ Status Parser::variant(const package::Variant &from, Variant &to) {
     AICC_RETURN_IF_ERROR(text(source.chip(), object.chip));
     Place place(*this, numbered("object", i, object.chip));
     AICC_RETURN_IF_ERROR(section(source.data(), object.data));
+    object.device = source.device();
+    if (object.device >= to.devices.size())
+      return error("device index ", object.device, ", but there are ",
+                   to.devices.size());
   }
   AICC_RETURN_IF_ERROR(spend(from.kernels()));
   for (unsigned i = 0; from.kernels() && i < from.kernels()->size(); ++i) {
@@ -221,9 +225,7 @@ Status Parser::variant(const package::Variant &from, Variant &to) {
         this->buffer(*from.buffers()->Get(i), i, count, to, buffer));
   }
   AICC_RETURN_IF_ERROR(aliases(from, to));
-  to.arenaBytes = from.arena_bytes();
-  if (to.arenaBytes < -1)
-    return error("arena of ", to.arenaBytes, " bytes");
+  AICC_RETURN_IF_ERROR(outputDevices(to));
   buffersOf.assign(to.exprs.size(), 0);
   for (const Buffer &buffer : to.buffers) {
     ++buffersOf[buffer.bytes];
@@ -235,6 +237,51 @@ Status Parser::variant(const package::Variant &from, Variant &to) {
   }
   Place place(*this, "program");
   return program(from.program(), to, false, to.program);
+}
+
+Status Parser::devices(const package::Variant &from, Variant &to) {
+  AICC_RETURN_IF_ERROR(spend(from.devices()));
+  const size_t count = from.devices() ? from.devices()->size() : 0;
+  // Every run has memory and a stream on each.
+  constexpr size_t most = 64;
+  if (count > most)
+    return error("has ", count, " devices, expected at most ", most);
+  for (unsigned i = 0; i < count; ++i) {
+    const package::Device &source = *from.devices()->Get(i);
+    Device &device = to.devices.emplace_back();
+    AICC_RETURN_IF_ERROR(text(source.target(), device.target));
+    AICC_RETURN_IF_ERROR(text(source.family(), device.family));
+    AICC_RETURN_IF_ERROR(texts(source.requires_(), device.required));
+    device.arenaBytes = source.arena_bytes();
+  }
+  if (count == 0) {
+    Device &device = to.devices.emplace_back();
+    device.target = to.target;
+    device.family = to.family;
+    AICC_RETURN_IF_ERROR(texts(from.requires_(), device.required));
+    device.arenaBytes = from.arena_bytes();
+  }
+  for (const Device &device : to.devices)
+    if (device.arenaBytes < -1)
+      return error("arena of ", device.arenaBytes, " bytes");
+  return {};
+}
+
+// A caller's tensor is in one place.
+Status Parser::outputDevices(const Variant &in) {
+  std::vector<std::optional<uint32_t>> found(out.outputs.size());
+  for (uint32_t i = 0; i < in.buffers.size(); ++i) {
+    const Buffer &buffer = in.buffers[i];
+    if (buffer.storage != Storage::output)
+      continue;
+    std::optional<uint32_t> &device = found[buffer.index];
+    if (device && *device != buffer.device)
+      return error(numbered("buffer", i, buffer.name), " is on device ",
+                   buffer.device, ", but output '",
+                   out.outputs[buffer.index].name, "' is on device ", *device);
+    device = buffer.device;
+  }
+  return {};
 }
 
 Status Parser::kernel(const package::Kernel &from, const Variant &in,
@@ -297,6 +344,10 @@ Status Parser::buffer(const package::Buffer &from, size_t index, size_t count,
     return error("alias of buffer ", from.alias() - 1, ", but there are ",
                  count);
   to.root = from.alias() ? from.alias() - 1 : uint32_t(index);
+  to.device = from.device();
+  if (to.device >= in.devices.size())
+    return error("device index ", to.device, ", but there are ",
+                 in.devices.size());
   return {};
 }
 
@@ -332,6 +383,10 @@ Status Parser::aliases(const package::Variant &from, Variant &to) {
                    " takes a weight for strings");
     if (buffer.root == i)
       continue;
+    if (buffer.device != root.device)
+      return error(numbered("buffer", i, buffer.name), " on device ",
+                   buffer.device, " cannot be a view of buffer ", buffer.root,
+                   " on device ", root.device);
     const bool bound = buffer.storage != Storage::temporary &&
                        buffer.storage != Storage::prepared;
     if ((bound &&

@@ -58,6 +58,18 @@ Status Parser::access(const Variant &in, uint32_t buffer, bool write) {
   return {};
 }
 
+// Kernels and functions reach the memory of their device only.
+Status Parser::sameDevice(const Variant &in,
+                          const std::vector<uint32_t> &buffers,
+                          uint32_t device) {
+  for (uint32_t index : buffers)
+    if (in.buffers[index].device != device)
+      return error("uses ", numbered("buffer", index, in.buffers[index].name),
+                   " on device ", in.buffers[index].device,
+                   ", expected one on device ", device);
+  return {};
+}
+
 // A buffer of booleans that the program asks for.
 Status Parser::condition(const Variant &in, uint32_t buffer) {
   if (buffer >= in.buffers.size())
@@ -114,6 +126,7 @@ Status Parser::launch(const package::Instruction &from, Variant &in,
   if (to.buffers.size() != kernel.buffers)
     return error("passes ", to.buffers.size(), " buffers, expected ",
                  kernel.buffers);
+  AICC_RETURN_IF_ERROR(sameDevice(in, to.buffers, in.deviceOf(kernel)));
   AICC_RETURN_IF_ERROR(
       indices(from.scalars(), in.exprs.size(), "expression", to.scalars));
   if (to.scalars.size() != kernel.scalars)
@@ -223,6 +236,9 @@ Status Parser::call(const package::Instruction &from, Variant &in,
   to.outputs = from.outputs();
   if (to.outputs > to.buffers.size())
     return error(to.outputs, " outputs among ", to.buffers.size(), " buffers");
+  if (!to.buffers.empty())
+    AICC_RETURN_IF_ERROR(
+        sameDevice(in, to.buffers, in.buffers[to.buffers[0]].device));
   for (size_t i = 0; i < to.buffers.size(); ++i) {
     AICC_RETURN_IF_ERROR(
         access(in, to.buffers[i], i >= to.buffers.size() - to.outputs));
@@ -241,6 +257,8 @@ Status Parser::swap(const Variant &in, const Instruction &instruction) {
       return error("swaps ", numbered("buffer", index, in.buffers[index].name),
                    ", expected a temporary that is no view");
   }
+  AICC_RETURN_IF_ERROR(sameDevice(in, instruction.buffers,
+                                  in.buffers[instruction.buffers[0]].device));
   const Buffer &a = in.buffers[instruction.buffers[0]],
                &b = in.buffers[instruction.buffers[1]];
   // With equal lifetimes no third buffer has the memory of one of them while

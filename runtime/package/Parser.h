@@ -86,6 +86,8 @@ private:
   Status weight(const package::Weight &from, Weight &to);
   Status symbolsAreKnown();
   Status variant(const package::Variant &from, Variant &to);
+  Status devices(const package::Variant &from, Variant &to);
+  Status outputDevices(const Variant &in);
   Status kernel(const package::Kernel &from, const Variant &in, Kernel &to);
   Status buffer(const package::Buffer &from, size_t index, size_t count,
                 Variant &in, Buffer &to);
@@ -112,6 +114,8 @@ private:
                     size_t expected, Instruction &to);
   Status access(const Variant &in, uint32_t buffer, bool write);
   Status condition(const Variant &in, uint32_t buffer);
+  Status sameDevice(const Variant &in, const std::vector<uint32_t> &buffers,
+                    uint32_t device);
   Status expression(uint32_t index, const Variant &in, const char *what);
   Status value(uint32_t index, const Variant &in, const char *what);
   Status bind(uint32_t symbol, const char *what);

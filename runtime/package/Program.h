@@ -50,6 +50,7 @@ struct Object {
   std::string format;
   std::string chip;
   Section data;
+  uint32_t device = 0; // of the variant
 };
 
 struct Kernel {
@@ -76,6 +77,7 @@ struct Buffer {
   uint32_t first = 0;
   uint32_t last = 0;
   int64_t offset = -1;
+  uint32_t device = 0; // of the variant
 };
 
 struct Instruction {
@@ -99,18 +101,29 @@ struct Instruction {
   uint32_t outputs = 0;
 };
 
-struct Variant {
+// What a variant asks of one of its devices.
+struct Device {
   std::string target;
   std::string family;
   std::vector<std::string> required; // features
-  std::vector<std::string> options;  // of the compiler, for people
+  int64_t arenaBytes = -1;
+};
+
+struct Variant {
+  std::string target;
+  std::string family;
+  std::vector<std::string> options; // of the compiler, for people
   std::vector<Object> objects;
   std::vector<Kernel> kernels;
   Expressions exprs;
   std::vector<Buffer> buffers;
   std::vector<Instruction> prepare;
   std::vector<Instruction> program;
-  int64_t arenaBytes = -1;
+  std::vector<Device> devices; // at least one
+
+  uint32_t deviceOf(const Kernel &kernel) const {
+    return objects[kernel.object].device;
+  }
 };
 
 struct Package {

@@ -54,7 +54,7 @@
 extern "C" {
 #endif
 
-#define AICC_RUNTIME_VERSION 3u
+#define AICC_RUNTIME_VERSION 4u
 
 #if defined(AICC_STATIC)
 #define AICC_API
@@ -325,10 +325,23 @@ AICC_API aicc_status aicc_session_create(aicc_package *package,
                                          aicc_device *device,
                                          const aicc_session_options *options,
                                          aicc_session **out_session);
+/* The same on several devices, for a package whose code was placed on a set of
+ * targets. All of them take part; which is which follows from their families,
+ * of several of one family from their order. Inputs may be in the memory of any
+ * of them. `devices` is needed during the call only. */
+AICC_API aicc_status aicc_session_create_on_devices(
+    aicc_package *package, aicc_device *const *devices, size_t device_count,
+    const aicc_session_options *options, aicc_session **out_session);
 AICC_API void aicc_session_retain(aicc_session *session);
 AICC_API void aicc_session_release(aicc_session *session);
 AICC_API aicc_package *aicc_session_package(const aicc_session *session);
+/* The first of its devices. */
 AICC_API aicc_device *aicc_session_device(const aicc_session *session);
+/* All of them, in the order of the variant's targets; NULL if `index` is out of
+ * range. */
+AICC_API size_t aicc_session_device_count(const aicc_session *session);
+AICC_API aicc_device *aicc_session_device_at(const aicc_session *session,
+                                             size_t index);
 /* The variant that was taken, "cpu:x86-64-v4". */
 AICC_API const char *aicc_session_variant(const aicc_session *session);
 
@@ -364,10 +377,11 @@ AICC_API void aicc_run_release(aicc_run *run);
 typedef struct aicc_memory_info {
   size_t struct_size;
   uint64_t weight_bytes;      /* of the package, as used by the variant */
-  uint64_t prepared_bytes;    /* laid out for this device, shared */
+  uint64_t prepared_bytes;    /* laid out for its devices, shared */
   uint64_t arena_bytes;       /* temporaries of the largest run so far */
   uint64_t arena_total_bytes; /* of all concurrent runs, held now */
-  uint64_t staging_bytes;     /* copies of inputs and outputs, held now */
+  uint64_t staging_bytes;     /* copies of inputs and outputs, and of what goes
+                                 from device to device, held now */
   uint64_t peak_bytes; /* most held at once, without the mapped weights */
 } aicc_memory_info;
 

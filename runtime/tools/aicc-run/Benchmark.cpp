@@ -19,17 +19,25 @@ static double millisecondsSince(Clock::time_point begin) {
       .count();
 }
 
-Runner::Runner(aicc_package *package, const std::string &device,
+Runner::Runner(aicc_package *package, const std::string &names,
                uint32_t threads, const std::string &variant) {
-  aicc_device *found = aicc_device_find(device.c_str());
-  if (!found)
-    throw Error(aicc_message());
+  std::vector<aicc_device *> devices;
+  for (size_t begin = 0; begin <= names.size();) {
+    const size_t end = std::min(names.find_first_of(",+", begin), names.size());
+    aicc_device *found =
+        aicc_device_find(names.substr(begin, end - begin).c_str());
+    if (!found)
+      throw Error(aicc_message());
+    devices.push_back(found);
+    begin = end + 1;
+  }
   aicc_session_options options{};
   options.struct_size = sizeof options;
   options.threads = threads;
   options.variant = variant.empty() ? nullptr : variant.c_str();
   const Clock::time_point begin = Clock::now();
-  check(aicc_session_create(package, found, &options, &handle));
+  check(aicc_session_create_on_devices(package, devices.data(), devices.size(),
+                                       &options, &handle));
   createMilliseconds = millisecondsSince(begin);
 }
 

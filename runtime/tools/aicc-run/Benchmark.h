@@ -17,7 +17,7 @@ namespace aicc::run {
 // A session with one set of inputs and outputs; releases what it holds.
 class Runner {
 public:
-  Runner(aicc_package *package, const std::string &device, uint32_t threads,
+  Runner(aicc_package *package, const std::string &devices, uint32_t threads,
          const std::string &variant);
   Runner(const Runner &) = delete;
   ~Runner();

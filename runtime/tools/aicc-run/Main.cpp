@@ -193,7 +193,9 @@ void define(CLI::App &app, Options &o) {
   app.add_flag("--list-devices", o.listDevices, "Print the devices and exit");
   app.add_flag("--describe", o.describe, "Print what is inside and exit");
   CLI::Option *device =
-      app.add_option("--device", o.device, "Where to run: cpu, intel:0, …")
+      app.add_option("--device", o.device,
+                     "Where to run: cpu, intel:0, …; several, separated by "
+                     "commas, for a package of such a set")
           ->capture_default_str();
   CLI::Option *variant = app.add_option(
       "--variant", o.variant, "Which code to take, e.g. cpu:x86-64-v3");
@@ -231,7 +233,7 @@ void define(CLI::App &app, Options &o) {
                  "Instead of both: relative to the output's largest value");
   app.add_option("--compare-devices", o.compareDevices,
                  "A,B: run on both and compare every value that both have; "
-                 "DEVICE@VARIANT names the code, too")
+                 "DEVICE@VARIANT names the code, too, DEVICE+DEVICE several")
       ->check([](const std::string &text) {
         parseSides(text);
         return std::string();
