@@ -7,6 +7,7 @@
 
 #include "compiler/driver/Compiler.h"
 #include "compiler/driver/Pipeline.h"
+#include "compiler/driver/Placement.h"
 #include "compiler/target/Registry.h"
 
 #include "dialects/exec/Exec.h"
@@ -69,6 +70,13 @@ std::string listTargets() {
   return text;
 }
 
+std::string TargetSet::name() const {
+  std::string text;
+  for (const Target &member : members)
+    text += (text.empty() ? "" : "+") + member.record.name();
+  return text;
+}
+
 /// `family[:chip]` to records; false with a message otherwise.
 static bool resolve(const std::string &name, bool allowTf32,
                     std::vector<Target> &targets, std::string &error) {
@@ -81,11 +89,7 @@ static bool resolve(const std::string &name, bool allowTf32,
       return false;
     for (target::TargetRecord &record : records) {
       record.allowTf32 = allowTf32;
-      bool twice = llvm::any_of(targets, [&](const Target &have) {
-        return have.record.name() == record.name();
-      });
-      if (!twice)
-        targets.push_back({generator.get(), std::move(record)});
+      targets.push_back({generator.get(), std::move(record)});
     }
     return true;
   }
@@ -94,18 +98,66 @@ static bool resolve(const std::string &name, bool allowTf32,
   return false;
 }
 
-static bool resolveAll(const Options &options, std::vector<Target> &targets,
-                       std::string &error) {
-  for (const std::string &name : options.targets)
-    if (!resolve(name, options.allowTf32, targets, error))
+/// All sets that "cpu+intel" stands for: each chip of the one with each of the
+/// other, the preferred ones first.
+static bool resolveSet(const Options &options, const std::string &names,
+                       std::vector<TargetSet> &sets, std::string &error) {
+  std::vector<TargetSet> partial(1);
+  SmallVector<llvm::StringRef> parts;
+  llvm::StringRef(names).split(parts, '+');
+  for (llvm::StringRef part : parts) {
+    std::vector<Target> choices;
+    if (part.empty()) {
+      error = "target \"" + names + "\" has an empty name";
       return false;
-  if (targets.empty())
+    }
+    if (!resolve(part.str(), options.allowTf32, choices, error))
+      return false;
+    std::vector<TargetSet> longer;
+    for (const TargetSet &set : partial)
+      for (const Target &choice : choices) {
+        longer.push_back(set);
+        longer.back().members.push_back(choice);
+        longer.back().given.push_back(part.str());
+      }
+    partial = std::move(longer);
+  }
+  for (TargetSet &set : partial)
+    if (llvm::none_of(sets, [&](const TargetSet &have) {
+          return have.name() == set.name();
+        }))
+      sets.push_back(std::move(set));
+  return true;
+}
+
+static bool resolveAll(const Options &options, std::vector<TargetSet> &sets,
+                       std::string &error) {
+  for (const std::string &names : options.targets)
+    if (!resolveSet(options, names, sets, error))
+      return false;
+  if (sets.empty()) {
     error = "no target is given";
-  return !targets.empty();
+    return false;
+  }
+  bool several = false;
+  for (const TargetSet &set : sets) {
+    if (set.members.size() == 1)
+      continue;
+    several = true;
+    if (!Placement::check(options, set, error))
+      return false;
+  }
+  if (!options.places.empty() && !several) {
+    error = "place \"" + options.places.front().first +
+            "\" needs a set of targets, such as cpu+intel, found " +
+            sets.front().name();
+    return false;
+  }
+  return true;
 }
 
 bool check(const Options &options, std::string &error) {
-  std::vector<Target> targets;
+  std::vector<TargetSet> targets;
   if (!findStage(options.emit)) {
     error = "stage \"" + options.emit + "\" is not known, expected one of " +
             listStages();
@@ -164,7 +216,7 @@ static bool print(const Options &options, State &state, std::string &error) {
   if (state.variants.empty())
     (*state.model)->print(*stream, flags);
   for (State::Variant &variant : state.variants) {
-    *stream << "// " << variant.target->record.name() << "\n";
+    *stream << "// " << variant.targets->name() << "\n";
     (*variant.module)->print(*stream, flags);
     *stream << "\n";
     if (!options.emit.compare("code"))
@@ -185,7 +237,7 @@ static bool print(const Options &options, State &state, std::string &error) {
 bool compile(const Options &options, std::vector<std::string> &errors,
              std::vector<std::string> *neededInputs) {
   std::string error;
-  std::vector<Target> targets;
+  std::vector<TargetSet> targets;
   if (!check(options, error) || !resolveAll(options, targets, error)) {
     errors.push_back(error);
     return false;
@@ -212,7 +264,7 @@ bool compile(const Options &options, std::vector<std::string> &errors,
   });
 
   Report report(options);
-  State state{options, report, context, std::move(targets), {}, {}, {}, {}};
+  State state{options, report, context, std::move(targets), {}, {}, {}, {}, {}};
   for (const Stage &stage : stages()) {
     report.beginStage(stage.name);
     bool failed = mlir::failed(stage.run(state));

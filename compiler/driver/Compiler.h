@@ -25,7 +25,12 @@ namespace aicc::driver {
 struct Options {
   std::string input;  // .onnx, or .mlir with graph operators
   std::string output; // the package, or the IR with `emit`; IR: "-" = stdout
-  std::vector<std::string> targets = {"cpu"};        // family[:chip]
+  // family[:chip]; several joined by + are a set, of which the first one is for
+  // what isn't placed.
+  std::vector<std::string> targets = {"cpu"};
+  // Which nodes of the model are for which target of a set: a regular
+  // expression for their names, and the target's family. The last match wins.
+  std::vector<std::pair<std::string, std::string>> places;
   std::string emit = "package";                      // the last stage to run
   std::vector<std::pair<std::string, int64_t>> dims; // fixed symbols
   // Inputs that become constants: name, and an ONNX TensorProto (Values.h).

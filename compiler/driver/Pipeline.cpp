@@ -13,10 +13,12 @@
 
 #include "compiler/driver/Pipeline.h"
 
+#include "compiler/driver/Placement.h"
 #include "compiler/lowering/Lowering.h"
 #include "compiler/scheduling/Schedule.h"
 #include "compiler/target/KernelCompiler.h"
 #include "compiler/transforms/Passes.h"
+#include "dialects/exec/Devices.h"
 #include "dialects/graph/Graph.h"
 #include "dialects/graph/Names.h"
 #include "frontends/onnx/Import.h"
@@ -84,12 +86,16 @@ static LogicalResult import(State &state) {
     if (!llvm::sys::fs::exists(options.input))
       return fail(state, options.input + ": no such file");
     state.model = parseSourceFile<ModuleOp>(options.input, &state.context);
+    if (state.model)
+      state.nodes = nodesOf(*state.model);
     return success(state.model && succeeded(checkTypes(state)));
   }
   onnx::ImportOptions import;
   import.dimOverrides = options.dims;
   import.inputValues = options.values;
   import.sequences = options.sequences;
+  if (!options.places.empty())
+    import.nodes = &state.nodes;
   if (options.model.empty()) {
     state.model = onnx::importModel(state.context, options.input, import,
                                     state.error, &state.neededInputs);
@@ -143,61 +149,101 @@ static LogicalResult simplify(State &state) {
 // kernels: layout, fusion, outlining, linalg; by the target's record
 //===----------------------------------------------------------------------===//
 
-void addKernelsPasses(OpPassManager &manager,
-                      const target::TargetRecord &record, bool prepareNow) {
+void addKernelsPasses(OpPassManager &manager, const TargetSet &targets,
+                      std::function<unsigned(Operation *)> place,
+                      bool prepareNow) {
   OpPassManager &function = manager.nest<func::FuncOp>();
-  if (record.channelsLast)
-    function.addPass(transforms::createChooseLayoutPass());
+  // Passes that decide by the record do so for the operators of each target.
+  auto each = [&](llvm::function_ref<void(const target::TargetRecord &,
+                                          transforms::OperatorFilter)>
+                      add) {
+    for (unsigned i = 0; i < targets.members.size(); ++i)
+      add(targets.members[i].record,
+          place ? [place, i](Operation *op) { return place(op) == i; }
+                : transforms::OperatorFilter());
+  };
+  each([&](const target::TargetRecord &record, auto only) {
+    if (record.channelsLast)
+      function.addPass(transforms::createChooseLayoutPass(only));
+  });
   function.addPass(transforms::createSinkTransposesPass());
   function.addPass(transforms::createExpandConvolutionsPass());
   function.addPass(transforms::createCollapseProductsPass());
   function.addPass(transforms::createSinkReshapesPass());
-  function.addPass(transforms::createPackWeightsPass(record.weightPanel));
-  if (record.wideOperands)
-    function.addPass(transforms::createWidenOperandsPass());
+  each([&](const target::TargetRecord &record, auto only) {
+    function.addPass(
+        transforms::createPackWeightsPass(record.weightPanel, only));
+  });
+  each([&](const target::TargetRecord &record, auto only) {
+    if (record.wideOperands)
+      function.addPass(transforms::createWidenOperandsPass(only));
+  });
   function.addPass(transforms::createSinkTransposesPass());
   function.addPass(transforms::createSimplifyAlgebraPass());
   function.addPass(createCanonicalizerPass());
   function.addPass(createCSEPass());
   if (prepareNow)
     function.addPass(transforms::createFoldConstantsPass(/*all=*/true));
-  manager.addPass(transforms::createOutlineKernelsPass(record.fusedAttention));
+  transforms::Places places{place, {}};
+  for (const Target &member : targets.members)
+    places.attention.push_back(member.record.fusedAttention);
+  manager.addPass(transforms::createOutlineKernelsPass(std::move(places)));
   manager.addPass(lowering::createLowerKernelsPass());
 }
 
 /// Functions of the host need a device that works in the host's memory.
-static LogicalResult checkCalls(State &state, const Target &target) {
-  if (target.record.hostFunctions)
-    return success();
-  std::vector<std::string> nodes;
-  state.model->walk([&](graph::CallOp call) {
-    std::string node = graph::nodeName(call.getLoc()).str();
-    node = node.empty() ? call.getFunction().str() : '"' + node + '"';
-    if (!llvm::is_contained(nodes, node))
-      nodes.push_back(node);
-  });
-  if (nodes.empty())
-    return success();
-  return fail(state, "target " + target.record.name() +
-                         " has no functions for strings and decoding, which "
-                         "are needed at " +
-                         llvm::join(nodes, ", "));
+static LogicalResult checkCalls(State &state, const TargetSet &targets,
+                                const Placement *placement) {
+  for (unsigned i = 0; i < targets.members.size(); ++i) {
+    const target::TargetRecord &record = targets.members[i].record;
+    if (record.hostFunctions)
+      continue;
+    std::vector<std::string> nodes;
+    state.model->walk([&](graph::CallOp call) {
+      if (placement && placement->of(call) != i)
+        return;
+      std::string node = graph::nodeName(call.getLoc()).str();
+      node = node.empty() ? call.getFunction().str() : '"' + node + '"';
+      if (!llvm::is_contained(nodes, node))
+        nodes.push_back(node);
+    });
+    if (!nodes.empty())
+      return fail(state, "target " + record.name() +
+                             " has no functions for strings and decoding, "
+                             "which are needed at " +
+                             llvm::join(nodes, ", "));
+  }
+  return success();
 }
 
 static LogicalResult kernels(State &state) {
   if (state.targets.empty())
     return fail(state, "no target is given");
-  for (const Target &target : state.targets)
-    if (failed(checkCalls(state, target)))
+  std::vector<std::unique_ptr<Placement>> placements;
+  for (const TargetSet &targets : state.targets) {
+    auto &placement = placements.emplace_back();
+    if (targets.members.size() > 1) {
+      placement = Placement::create(state.options, targets, *state.model,
+                                    state.nodes, state.error);
+      if (!placement)
+        return failure();
+    }
+    if (failed(checkCalls(state, targets, placement.get())))
       return failure();
-  // One target: weights are laid out now. Several: each by its own session.
+  }
+  // One variant: weights are laid out now. Several: each by its own session.
   bool prepareNow = state.targets.size() == 1;
-  for (const Target &target : state.targets) {
+  for (auto [targets, placement] : llvm::zip(state.targets, placements)) {
     State::Variant &variant = state.variants.emplace_back();
-    variant.target = &target;
+    variant.targets = &targets;
     variant.module = cast<ModuleOp>((*state.model)->clone());
+    std::function<unsigned(Operation *)> place;
+    if (placement)
+      place = [&placement = *placement](Operation *op) {
+        return placement.of(op);
+      };
     if (failed(runPasses(state, *variant.module, [&](OpPassManager &manager) {
-          addKernelsPasses(manager, target.record, prepareNow);
+          addKernelsPasses(manager, targets, place, prepareNow);
         })))
       return failure();
   }
@@ -205,16 +251,20 @@ static LogicalResult kernels(State &state) {
 }
 
 //===----------------------------------------------------------------------===//
-// schedule: buffers, lifetimes, the arena
+// schedule: copies between devices, buffers, lifetimes, arenas
 //===----------------------------------------------------------------------===//
 
-void addSchedulePasses(OpPassManager &manager) {
+void addSchedulePasses(OpPassManager &manager, bool severalDevices) {
+  if (severalDevices)
+    manager.addPass(scheduling::createInsertTransfersPass());
   manager.addPass(scheduling::createPlanBuffersPass());
 }
 
 static LogicalResult schedule(State &state) {
   for (State::Variant &variant : state.variants)
-    if (failed(runPasses(state, *variant.module, addSchedulePasses)))
+    if (failed(runPasses(state, *variant.module, [&](OpPassManager &manager) {
+          addSchedulePasses(manager, variant.targets->members.size() > 1);
+        })))
       return failure();
   return success();
 }
@@ -242,16 +292,19 @@ static LogicalResult writeFile(State &state, const Twine &path,
 /// the target.
 static LogicalResult saveObjects(State &state, const State::Variant &variant,
                                  ArrayRef<exec::KernelOp> kernels) {
-  const target::TargetRecord &record = variant.target->record;
   llvm::SmallString<128> folder(state.options.objectDirectory);
-  std::string name = record.family + "-" + record.chip;
+  std::string name;
+  for (const Target &target : variant.targets->members)
+    name += (name.empty() ? "" : "+") + target.record.family + "-" +
+            target.record.chip;
   std::replace(name.begin(), name.end(), ':', '-');
   llvm::sys::path::append(folder, name);
   if (auto error = llvm::sys::fs::create_directories(folder))
     return fail(state, "can't create " + folder.str() + ": " + error.message());
-  StringRef suffix = variant.target->generator->assemblySuffix(record);
   for (auto [op, code] : llvm::zip(kernels, variant.kernels)) {
     exec::KernelOp kernel = op;
+    const Target &target = variant.targets->members[exec::deviceOf(op)];
+    StringRef suffix = target.generator->assemblySuffix(target.record);
     StringRef name = kernel.getSymName();
     name.consume_front("k_");
     if (!code.assembly.empty() &&
@@ -276,6 +329,58 @@ static LogicalResult saveObjects(State &state, const State::Variant &variant,
   return success();
 }
 
+/// The kernels of one of a variant's targets.
+static LogicalResult codeFor(State &state, State::Variant &variant,
+                             unsigned device,
+                             target::KernelCompilerOptions &compile) {
+  const Target &target = variant.targets->members[device];
+  compile.progress = [&](unsigned done, unsigned total, StringRef name,
+                         double seconds, bool cached) {
+    state.report.kernel(target.record.name(), done, total, name, seconds,
+                        cached);
+  };
+  SmallVector<exec::KernelOp> kernels;
+  SmallVector<unsigned> place; // of each in the module
+  for (auto [i, kernel] :
+       llvm::enumerate(variant.module->getOps<exec::KernelOp>()))
+    if (exec::deviceOf(kernel) == device) {
+      kernels.push_back(kernel);
+      place.push_back(i);
+    }
+  std::vector<target::KernelCode> compiled;
+  if (failed(target::compileKernels(kernels, *target.generator, target.record,
+                                    compile, compiled)))
+    return failure();
+  SmallVector<const target::KernelCode *> codes;
+  for (const target::KernelCode &code : compiled)
+    codes.push_back(&code);
+  std::vector<target::ObjectFile> objects;
+  std::vector<unsigned> objectOf;
+  std::string error;
+  if (!codes.empty() && failed(target.generator->link(
+                            codes, target.record, objects, objectOf, error)))
+    return fail(state, "can't link the kernels for " + target.record.name() +
+                           ": " + error);
+  for (auto [i, at] : llvm::enumerate(place))
+    variant.objectOf[at] = variant.objects.size() + objectOf[i];
+  for (target::ObjectFile &object : objects) {
+    variant.objects.push_back(std::move(object));
+    variant.deviceOf.push_back(device);
+  }
+  state.report.resources(*target.generator, target.record, compiled);
+  for (auto [i, at] : llvm::enumerate(place))
+    variant.kernels[at] = std::move(compiled[i]);
+  return success();
+}
+
+static SmallVector<const target::TargetRecord *>
+recordsOf(const State::Variant &variant) {
+  SmallVector<const target::TargetRecord *> records;
+  for (const Target &target : variant.targets->members)
+    records.push_back(&target.record);
+  return records;
+}
+
 static LogicalResult code(State &state) {
   const Options &options = state.options;
   target::KernelCompilerOptions compile;
@@ -286,31 +391,18 @@ static LogicalResult code(State &state) {
                                  ? target::defaultCacheDirectory()
                                  : options.cacheDirectory;
   for (State::Variant &variant : state.variants) {
-    const Target &target = *variant.target;
-    compile.progress = [&](unsigned done, unsigned total, StringRef name,
-                           double seconds, bool cached) {
-      state.report.kernel(target.record.name(), done, total, name, seconds,
-                          cached);
-    };
     SmallVector<exec::KernelOp> kernels(
         variant.module->getOps<exec::KernelOp>());
-    if (failed(target::compileKernels(kernels, *target.generator, target.record,
-                                      compile, variant.kernels)))
-      return failure();
-    SmallVector<const target::KernelCode *> codes;
-    for (const target::KernelCode &code : variant.kernels)
-      codes.push_back(&code);
-    std::string error;
-    if (!codes.empty() &&
-        failed(target.generator->link(codes, target.record, variant.objects,
-                                      variant.objectOf, error)))
-      return fail(state, "can't link the kernels for " + target.record.name() +
-                             ": " + error);
+    variant.kernels.resize(kernels.size());
+    variant.objectOf.resize(kernels.size());
+    for (unsigned i = 0; i < variant.targets->members.size(); ++i)
+      if (failed(codeFor(state, variant, i, compile)))
+        return failure();
     if (!options.objectDirectory.empty() &&
         failed(saveObjects(state, variant, kernels)))
       return failure();
-    state.report.placement(target.record, *variant.module, variant.kernels);
-    state.report.resources(*target.generator, target.record, variant.kernels);
+    state.report.placement(recordsOf(variant), *variant.module,
+                           variant.kernels);
   }
   return success();
 }
@@ -321,10 +413,16 @@ static LogicalResult code(State &state) {
 
 static LogicalResult package(State &state) {
   std::vector<package::VariantInput> inputs;
-  for (State::Variant &variant : state.variants)
-    inputs.push_back({*variant.module, &variant.target->record, variant.kernels,
-                      variant.objects, variant.objectOf,
+  for (State::Variant &variant : state.variants) {
+    SmallVector<const target::TargetRecord *> records = recordsOf(variant);
+    inputs.push_back({*variant.module,
+                      {records.begin(), records.end()},
+                      variant.kernels,
+                      variant.objects,
+                      variant.objectOf,
+                      variant.deviceOf,
                       state.options.precision});
+  }
   StringRef name = llvm::sys::path::stem(state.options.input);
   return success(
       package::writePackage(state.options.output, name, inputs, state.error));

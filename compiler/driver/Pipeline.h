@@ -23,21 +23,33 @@ struct Target {
   target::TargetRecord record;
 };
 
+/// What a variant is for: one target, or several among which the operators are
+/// placed.
+struct TargetSet {
+  std::vector<Target> members;
+  std::vector<std::string> given; // the members as the user names them
+
+  /// "cpu:x86-64-v4+intel:generic"
+  std::string name() const;
+};
+
 /// A model on its way. `import` and `simplify` work on `model`; `kernels`
 /// makes a variant of it for each target.
 struct State {
   const Options &options;
   Report &report;
   mlir::MLIRContext &context;
-  std::vector<Target> targets;
+  std::vector<TargetSet> targets;
   mlir::OwningOpRef<mlir::ModuleOp> model;
+  std::vector<std::string> nodes; // of the model
 
   struct Variant {
-    const Target *target;
+    const TargetSet *targets;
     mlir::OwningOpRef<mlir::ModuleOp> module;
-    std::vector<target::KernelCode> kernels;
+    std::vector<target::KernelCode> kernels; // in the module's order
     std::vector<target::ObjectFile> objects;
-    std::vector<unsigned> objectOf;
+    std::vector<unsigned> objectOf; // for each kernel
+    std::vector<unsigned> deviceOf; // for each object: member of the set
   };
   std::vector<Variant> variants;
 
@@ -57,9 +69,12 @@ llvm::ArrayRef<Stage> stages();
 
 /// The passes of a stage, for those who run them on their own.
 void addSimplifyPasses(mlir::OpPassManager &manager, llvm::StringRef precision);
-void addKernelsPasses(mlir::OpPassManager &manager,
-                      const target::TargetRecord &record, bool prepareNow);
-void addSchedulePasses(mlir::OpPassManager &manager);
+/// `place` says for which member of the set an operator is; null for a single
+/// one.
+void addKernelsPasses(mlir::OpPassManager &manager, const TargetSet &targets,
+                      std::function<unsigned(mlir::Operation *)> place,
+                      bool prepareNow);
+void addSchedulePasses(mlir::OpPassManager &manager, bool severalDevices);
 
 } // namespace aicc::driver
 

@@ -7,7 +7,8 @@
 
 #include "compiler/driver/Report.h"
 
-#include "dialects/exec/Exec.h"
+#include "compiler/scheduling/Schedule.h"
+#include "dialects/exec/Devices.h"
 
 #include "mlir/Pass/PassInstrumentation.h"
 #include "llvm/ADT/StringExtras.h"
@@ -105,7 +106,8 @@ void Report::kernel(llvm::StringRef target, unsigned done, unsigned total,
   std::lock_guard<std::mutex> lock(mutex);
   if (options.progress)
     show(("code: " + target + " " + Twine(done) + "/" + Twine(total)).str());
-  Row &row = part(rows.back(), (target + (cached ? ", from the cache" : "")).str());
+  Row &row =
+      part(rows.back(), (target + (cached ? ", from the cache" : "")).str());
   row.seconds += seconds;
   ++row.runs;
   if (!cached) {
@@ -115,18 +117,61 @@ void Report::kernel(llvm::StringRef target, unsigned done, unsigned total,
   }
 }
 
-void Report::placement(const target::TargetRecord &record, ModuleOp module,
+/// What goes from device to device, as "3 copies, 4096 bytes"; a size that
+/// depends on symbols isn't counted.
+static std::string describeCopies(mlir::ModuleOp module, unsigned from,
+                                  unsigned to) {
+  unsigned copies = 0, dynamic = 0;
+  int64_t bytes = 0;
+  module.walk([&](exec::CopyOp copy) {
+    if (exec::isPort(copy) || exec::deviceOf(copy.getOperation()) != to ||
+        exec::deviceOf(copy.getOperand()) != from)
+      return;
+    ++copies;
+    auto type = cast<RankedTensorType>(copy.getType());
+    if (type.hasStaticShape())
+      bytes += type.getNumElements() *
+               scheduling::elementBytes(type.getElementType());
+    else
+      ++dynamic;
+  });
+  if (!copies)
+    return {};
+  std::string text = std::to_string(copies) +
+                     (copies == 1 ? " copy, " : " copies, ") +
+                     std::to_string(bytes) + " bytes";
+  if (dynamic)
+    text += " and " + std::to_string(dynamic) + " of dynamic size";
+  return text;
+}
+
+void Report::placement(llvm::ArrayRef<const target::TargetRecord *> records,
+                       ModuleOp module,
                        llvm::ArrayRef<target::KernelCode> kernels) {
   if (!options.verbose)
     return;
-  llvm::errs() << record.name() << ": " << kernels.size() << " kernels\n";
-  unsigned i = 0;
-  for (auto kernel : module.getOps<exec::KernelOp>()) {
-    llvm::errs() << "  " << kernel.getSymName() << " ("
-                 << kernels[i++].object.size() << " bytes):";
-    for (auto source : kernel.getSources().getAsRange<StringAttr>())
-      llvm::errs() << " " << source.getValue();
-    llvm::errs() << "\n";
+  llvm::SmallVector<unsigned> counts(records.size());
+  for (auto kernel : module.getOps<exec::KernelOp>())
+    ++counts[exec::deviceOf(kernel)];
+  for (unsigned device = 0; device < records.size(); ++device) {
+    llvm::errs() << records[device]->name() << ": " << counts[device]
+                 << " kernels\n";
+    for (unsigned from = 0; from < records.size(); ++from)
+      if (std::string copies = describeCopies(module, from, device);
+          from != device && !copies.empty())
+        llvm::errs() << "  from " << records[from]->name() << ": " << copies
+                     << "\n";
+    unsigned i = 0;
+    for (auto kernel : module.getOps<exec::KernelOp>()) {
+      const target::KernelCode &code = kernels[i++];
+      if (exec::deviceOf(kernel) != device)
+        continue;
+      llvm::errs() << "  " << kernel.getSymName() << " (" << code.object.size()
+                   << " bytes):";
+      for (auto source : kernel.getSources().getAsRange<StringAttr>())
+        llvm::errs() << " " << source.getValue();
+      llvm::errs() << "\n";
+    }
   }
 }
 

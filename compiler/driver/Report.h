@@ -36,8 +36,9 @@ public:
 
   void kernel(llvm::StringRef target, unsigned done, unsigned total,
               llvm::StringRef name, double seconds, bool cached);
-  /// Which nodes became which kernel.
-  void placement(const target::TargetRecord &record, mlir::ModuleOp module,
+  /// Which nodes became which kernel, and where of a set of targets.
+  void placement(llvm::ArrayRef<const target::TargetRecord *> records,
+                 mlir::ModuleOp module,
                  llvm::ArrayRef<target::KernelCode> kernels);
   /// What each kernel takes of the chip, where its object says it.
   void resources(const target::CodeGenerator &generator,

@@ -9,6 +9,7 @@
 #include "compiler/package/FileWriter.h"
 #include "compiler/scheduling/Schedule.h"
 #include "compiler/transforms/Evaluate.h"
+#include "dialects/exec/Devices.h"
 #include "dialects/graph/Dims.h"
 #include "dialects/graph/Graph.h"
 #include "runtime/package/Preamble.h"
@@ -263,19 +264,25 @@ private:
 
   bool addVariant(const VariantInput &input) {
     auto variant = std::make_unique<VariantT>();
-    variant->target = input.record->name();
-    variant->family = input.record->family;
-    variant->requires_.assign(input.record->required.begin(),
-                              input.record->required.end());
+    bool tf32 = false;
+    for (const target::TargetRecord *record : input.records) {
+      const char *plus = variant->target.empty() ? "" : "+";
+      variant->target += plus + record->name();
+      variant->family += plus + record->family;
+      tf32 |= record->allowTf32;
+    }
+    if (input.records.size() == 1)
+      variant->requires_ = input.records.front()->required;
     if (input.precision != "f32")
       variant->options.push_back(("precision=" + input.precision).str());
-    if (input.record->allowTf32)
+    if (tf32)
       variant->options.push_back("allow-tf32");
-    for (const target::ObjectFile &object : input.objects) {
+    for (auto [device, object] : llvm::zip(input.deviceOf, input.objects)) {
       auto entry = std::make_unique<ObjectT>();
       entry->format = object.format;
       entry->chip = object.chip;
       entry->data = file.add(object.bytes.data(), object.bytes.size());
+      entry->device = device;
       variant->objects.push_back(std::move(entry));
     }
     kernelIndex.clear();
@@ -309,7 +316,18 @@ private:
     Block &body = program.getBody().front();
     instructions(body, true, variant->prepare);
     instructions(body, false, variant->program);
-    variant->arena_bytes = scheduling::arenaBytesOf(program);
+    if (input.records.size() == 1)
+      variant->arena_bytes = scheduling::arenaBytesOf(program, 0);
+    for (auto [i, record] : llvm::enumerate(input.records)) {
+      if (input.records.size() == 1)
+        break;
+      auto device = std::make_unique<DeviceT>();
+      device->target = record->name();
+      device->family = record->family;
+      device->requires_ = record->required;
+      device->arena_bytes = scheduling::arenaBytesOf(program, i);
+      variant->devices.push_back(std::move(device));
+    }
     package.variants.push_back(std::move(variant));
     return true;
   }
@@ -350,6 +368,7 @@ private:
       entry->first = buffer.first;
       entry->last = buffer.last;
       entry->offset = buffer.offset;
+      entry->device = buffer.device;
       if (buffer.storage == scheduling::Storage::weight) {
         auto index = weight(buffer, constants[i]);
         if (!index)
@@ -370,6 +389,8 @@ private:
       } else if (prepare) {
         continue;
       } else if (auto copy = dyn_cast<exec::CopyOp>(op)) {
+        if (exec::isPort(copy))
+          continue;
         uint32_t from = bufferOf[copy.getOperand()];
         uint32_t to = bufferOf[copy.getResult()];
         auto entry = std::make_unique<InstructionT>();

@@ -21,10 +21,12 @@ namespace aicc::package {
 /// module's order and their objects.
 struct VariantInput {
   mlir::ModuleOp module;
-  const target::TargetRecord *record;
+  // The targets of its devices.
+  std::vector<const target::TargetRecord *> records;
   std::vector<target::KernelCode> kernels;
   std::vector<target::ObjectFile> objects;
-  std::vector<unsigned> objectOf; // for each kernel
+  std::vector<unsigned> objectOf;    // for each kernel
+  std::vector<unsigned> deviceOf;    // for each object
   llvm::StringRef precision = "f32"; // that was asked for
 };
 
@@ -32,7 +34,8 @@ struct VariantInput {
 /// Weights are stored once, whatever number of variants use them. The same
 /// input gives the same bytes.
 bool writePackage(const std::string &path, llvm::StringRef modelName,
-                  llvm::ArrayRef<VariantInput> variants, std::string &out_error);
+                  llvm::ArrayRef<VariantInput> variants,
+                  std::string &out_error);
 
 } // namespace aicc::package
 

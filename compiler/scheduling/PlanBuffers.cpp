@@ -17,6 +17,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/scheduling/Schedule.h"
+#include "dialects/exec/Devices.h"
 #include "dialects/graph/Dims.h"
 #include "dialects/graph/Names.h"
 #include "runtime/package/ArenaPlan.h"
@@ -80,7 +81,13 @@ private:
       return Storage::weight;
     if (auto launch = dyn_cast<exec::LaunchOp>(op))
       return launch.getPrepare() ? Storage::prepared : Storage::temporary;
-    return Storage::temporary;
+    return isPort(op) ? Storage::input : Storage::temporary;
+  }
+
+  /// Whether it is an input of the program on another device.
+  static bool isPort(Operation *op) {
+    auto copy = dyn_cast<exec::CopyOp>(op);
+    return copy && exec::isPort(copy);
   }
 
   static Value throughViews(Value value) {
@@ -91,8 +98,10 @@ private:
 
   static exec::CopyOp copyBefore(Operation *op, Value value) {
     OpBuilder builder(op);
-    return exec::CopyOp::create(builder, value.getLoc(), value.getType(),
-                                value);
+    auto copy =
+        exec::CopyOp::create(builder, value.getLoc(), value.getType(), value);
+    exec::setDevice(copy, exec::deviceOf(value));
+    return copy;
   }
 
   //===--------------------------------------------------------------------===//
@@ -144,8 +153,9 @@ private:
       return isa<exec::LoopOp>(block->getParentOp());
     auto launch = value.getDefiningOp<exec::LaunchOp>();
     return (launch && !launch.getPrepare()) ||
-           isa<exec::CopyOp, exec::UpdateOp, exec::LoopOp>(
-               value.getDefiningOp());
+           (!isPort(value.getDefiningOp()) &&
+            isa<exec::CopyOp, exec::UpdateOp, exec::LoopOp>(
+                value.getDefiningOp()));
   }
 
   /// The value whose memory updates have changed.
@@ -175,8 +185,8 @@ private:
   static bool isInstruction(Operation *op) {
     if (auto launch = dyn_cast<exec::LaunchOp>(op))
       return !launch.getPrepare();
-    return isa<exec::CallOp, exec::CopyOp, exec::UpdateOp, exec::LoopOp,
-               exec::IfOp, exec::ReadOp>(op);
+    return !isPort(op) && isa<exec::CallOp, exec::CopyOp, exec::UpdateOp,
+                              exec::LoopOp, exec::IfOp, exec::ReadOp>(op);
   }
 
   void number(Block &block) {
@@ -360,6 +370,12 @@ private:
     return graph::valueName(loc).str();
   }
 
+  static BlockArgument inputOf(Value root) {
+    if (auto copy = root.getDefiningOp<exec::CopyOp>())
+      root = copy.getOperand();
+    return cast<BlockArgument>(root);
+  }
+
   LogicalResult write() {
     llvm::DenseMap<Value, Life> life = lives();
     llvm::DenseMap<Value, int64_t> index;
@@ -376,6 +392,7 @@ private:
       Value root = rootOf(value);
       buffer.name = nameOf(value);
       buffer.type = cast<RankedTensorType>(value.getType());
+      buffer.device = exec::deviceOf(root);
       if (value != root) {
         buffer.alias = index.lookup(root);
         // The reader wants a lifetime from every temporary.
@@ -385,7 +402,7 @@ private:
       if (buffer.storage == Storage::output)
         buffer.index = outputIndex.lookup(root);
       else if (buffer.storage == Storage::input)
-        buffer.index = cast<BlockArgument>(root).getArgNumber();
+        buffer.index = inputOf(root).getArgNumber();
       else if (buffer.storage == Storage::weight)
         buffer.index = weights++;
       if (buffer.storage == Storage::temporary) {
@@ -404,15 +421,31 @@ private:
     return success();
   }
 
-  /// Offsets in the arena where all sizes are known.
+  /// Offsets in the arenas where all sizes are known.
   void place(std::vector<Buffer> &buffers) {
+    unsigned devices = 1;
+    for (const Buffer &buffer : buffers)
+      devices = std::max(devices, buffer.device + 1);
+    SmallVector<int64_t> bytes;
+    for (unsigned device = 0; device < devices; ++device)
+      bytes.push_back(place(buffers, device));
+    OpBuilder builder(program);
+    if (devices > 1)
+      program->setAttr("arena_bytes", builder.getDenseI64ArrayAttr(bytes));
+    else if (bytes[0] >= 0)
+      program->setAttr("arena_bytes", builder.getI64IntegerAttr(bytes[0]));
+  }
+
+  /// The size of a device's arena; -1 if it isn't known.
+  static int64_t place(std::vector<Buffer> &buffers, unsigned device) {
     std::vector<package::ArenaBlock> blocks;
     std::vector<size_t> owners;
     for (auto [i, buffer] : llvm::enumerate(buffers)) {
-      if (buffer.storage != Storage::temporary || buffer.alias >= 0)
+      if (buffer.storage != Storage::temporary || buffer.alias >= 0 ||
+          buffer.device != device)
         continue;
       if (!buffer.type.hasStaticShape())
-        return;
+        return -1;
       uint64_t bytes = uint64_t(buffer.type.getNumElements()) *
                        elementBytes(buffer.type.getElementType());
       blocks.push_back({bytes, uint32_t(buffer.first), uint32_t(buffer.last)});
@@ -420,11 +453,10 @@ private:
     }
     package::ArenaPlan plan = package::planArena(blocks);
     if (plan.overflow)
-      return;
+      return -1;
     for (auto [block, owner] : llvm::enumerate(owners))
       buffers[owner].offset = plan.offsets[block];
-    program->setAttr("arena_bytes",
-                     OpBuilder(program).getI64IntegerAttr(plan.bytes));
+    return plan.bytes;
   }
 
   void attach(ArrayRef<Value> values,
@@ -450,6 +482,8 @@ private:
       }
       if (buffer.offset >= 0)
         integer("offset", buffer.offset);
+      if (buffer.device)
+        integer("device", buffer.device);
       entries.push_back(entry.getDictionary(builder.getContext()));
     }
     program->setAttr("buffers", builder.getArrayAttr(entries));

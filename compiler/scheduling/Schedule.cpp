@@ -45,13 +45,19 @@ std::vector<Buffer> buffersOf(exec::ProgramOp program) {
     buffer.first = integer("first", 0);
     buffer.last = integer("last", 0);
     buffer.offset = integer("offset", -1);
+    buffer.device = integer("device", 0);
   }
   return buffers;
 }
 
-int64_t arenaBytesOf(exec::ProgramOp program) {
-  auto bytes = program->getAttrOfType<IntegerAttr>("arena_bytes");
-  return bytes ? bytes.getInt() : -1;
+int64_t arenaBytesOf(exec::ProgramOp program, unsigned device) {
+  Attribute bytes = program->getAttr("arena_bytes");
+  if (auto one = dyn_cast_or_null<IntegerAttr>(bytes))
+    return device == 0 ? one.getInt() : 0;
+  auto several = dyn_cast_or_null<DenseI64ArrayAttr>(bytes);
+  if (!several)
+    return -1;
+  return device < several.size() ? several[device] : 0;
 }
 
 llvm::ArrayRef<int64_t> resultBuffers(Operation *op) {
@@ -64,6 +70,9 @@ llvm::ArrayRef<int64_t> carriedBuffers(exec::LoopOp loop) {
 
 unsigned elementBytes(Type element) { return graph::elementBytes(element); }
 
-void registerPasses() { registerPass(createPlanBuffersPass); }
+void registerPasses() {
+  registerPass(createInsertTransfersPass);
+  registerPass(createPlanBuffersPass);
+}
 
 } // namespace aicc::scheduling

@@ -29,14 +29,19 @@ int main(int argc, char **argv) {
   CLI::App app("Compiles a model to a package that the aicc runtime runs.",
                "aicc");
   std::string targets = "cpu";
-  std::vector<std::string> dims, values, sequences;
+  std::vector<std::string> dims, values, sequences, places;
   bool listTargets = false, noCache = false;
   app.set_version_flag("--version", version());
   app.add_option("model", options.input, "Model file: .onnx");
   app.add_option("-o,--output", options.output,
                  "Package to write (or IR, with --emit)");
   app.add_option("--target", targets,
-                 "Targets, family[:chip], separated by commas");
+                 "Targets, family[:chip], separated by commas; several joined "
+                 "by + are one package for several devices at once");
+  app.add_option("--place", places,
+                 "Of a set of targets: REGEX=FAMILY puts the nodes whose names "
+                 "match on that target; the last match wins")
+      ->allow_extra_args(false);
   app.add_option("--emit", options.emit, "Stop after a stage: " + listStages());
   app.add_option("--dim", dims, "Fix a dynamic dimension: NAME=SIZE")
       ->allow_extra_args(false);
@@ -94,6 +99,14 @@ int main(int argc, char **argv) {
     if (size < 0 || !rest || *rest || rest == dim.c_str() + equals + 1)
       return fail(2, "--dim \"" + dim + "\" is not NAME=SIZE");
     options.dims.emplace_back(dim.substr(0, equals), size);
+  }
+  for (const std::string &place : places) {
+    size_t equals = place.rfind('=');
+    if (equals == std::string::npos || equals == 0 ||
+        equals + 1 == place.size())
+      return fail(2, "--place \"" + place + "\" is not REGEX=FAMILY");
+    options.places.emplace_back(place.substr(0, equals),
+                                place.substr(equals + 1));
   }
   for (const std::string &sequence : sequences) {
     size_t equals = sequence.rfind('=');

@@ -40,6 +40,8 @@ struct ChooseLayoutPass
     return "Convolutions, pooling and resampling on channels-last tensors";
   }
 
+  explicit ChooseLayoutPass(OperatorFilter only = {}) : only(std::move(only)) {}
+
   void convolution(ConvolutionOp op) {
     OpBuilder builder(op);
     Location loc = op.getLoc();
@@ -51,8 +53,8 @@ struct ChooseLayoutPass
       filterPerm.push_back(i);
     filterPerm.append({1, 0});
     Value operand = transposed(builder, loc, op.getOperand(), perm);
-    Value filter =
-        transposed(builder, op.getFilter().getLoc(), op.getFilter(), filterPerm);
+    Value filter = transposed(builder, op.getFilter().getLoc(), op.getFilter(),
+                              filterPerm);
     Operation *inner =
         cloneWith(builder, op, {operand, filter},
                   permute<AffineExpr>(dimsOf(type), ArrayRef<int64_t>(perm)));
@@ -64,27 +66,26 @@ struct ChooseLayoutPass
   void window(Operation *op, int64_t rank) {
     OpBuilder builder(op);
     SmallVector<int64_t> perm = channelsToLast(rank);
-    Value operand =
-        transposed(builder, op->getLoc(), op->getOperand(0), perm);
+    Value operand = transposed(builder, op->getLoc(), op->getOperand(0), perm);
     Operation *inner = cloneWith(
         builder, op, operand,
         permute<AffineExpr>(dimsOf(op->getResult(0)), ArrayRef<int64_t>(perm)));
     for (StringRef name :
          {"window", "strides", "low", "high", "dilations", "excess"})
       if (auto array = op->getAttrOfType<DenseI64ArrayAttr>(name))
-        inner->setAttr(name, builder.getDenseI64ArrayAttr(
-                                 permute(array.asArrayRef(),
-                                         ArrayRef<int64_t>(perm))));
+        inner->setAttr(name, builder.getDenseI64ArrayAttr(permute(
+                                 array.asArrayRef(), ArrayRef<int64_t>(perm))));
     if (auto array = op->getAttrOfType<DenseF64ArrayAttr>("scales"))
-      inner->setAttr("scales", builder.getDenseF64ArrayAttr(permute(
-                                   array.asArrayRef(), ArrayRef<int64_t>(perm))));
+      inner->setAttr("scales",
+                     builder.getDenseF64ArrayAttr(
+                         permute(array.asArrayRef(), ArrayRef<int64_t>(perm))));
     replace(builder, op, inner, perm);
   }
 
   static void replace(OpBuilder &builder, Operation *op, Operation *inner,
                       ArrayRef<int64_t> perm) {
-    Value back = transposed(builder, op->getLoc(), inner->getResult(0),
-                            inverseOf(perm));
+    Value back =
+        transposed(builder, op->getLoc(), inner->getResult(0), inverseOf(perm));
     op->getResult(0).replaceAllUsesWith(back);
     op->erase();
   }
@@ -92,7 +93,7 @@ struct ChooseLayoutPass
   void runOnOperation() override {
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) {
-      if (op->getNumResults() != 1)
+      if (op->getNumResults() != 1 || (only && !only(op)))
         return;
       auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
       if (!type || type.getRank() < 3)
@@ -113,12 +114,16 @@ struct ChooseLayoutPass
       if (auto conv = dyn_cast<ConvolutionOp>(op))
         convolution(conv);
       else
-        window(op, cast<RankedTensorType>(op->getResult(0).getType()).getRank());
+        window(op,
+               cast<RankedTensorType>(op->getResult(0).getType()).getRank());
     }
   }
+
+  OperatorFilter only;
 };
 } // namespace
 
-std::unique_ptr<Pass> aicc::transforms::createChooseLayoutPass() {
-  return std::make_unique<ChooseLayoutPass>();
+std::unique_ptr<Pass>
+aicc::transforms::createChooseLayoutPass(OperatorFilter only) {
+  return std::make_unique<ChooseLayoutPass>(std::move(only));
 }

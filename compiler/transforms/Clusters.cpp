@@ -129,23 +129,28 @@ static bool sameShape(Type a, Type b) {
   return x.getShape() == y.getShape() && x.getEncoding() == y.getEncoding();
 }
 
-Clusters::Clusters(Block &block, bool attention) : block(block) {
+Clusters::Clusters(Block &block, const Places &places) : block(block) {
   unsigned next = 0;
-  for (Operation &op : block)
+  for (Operation &op : block) {
     position[&op] = next++;
+    if (unsigned place = places.of ? places.of(&op) : 0)
+      device[&op] = place;
+  }
   findBinders();
-  if (attention)
-    findAttention();
+  findAttention(places.attention);
   for (Operation &op : block)
     place(&op);
 }
 
-void Clusters::findAttention() {
+void Clusters::findAttention(const std::vector<bool> &allowed) {
   for (auto scores : block.getOps<DotGeneralOp>()) {
-    if (chainOf.contains(scores))
+    unsigned place = placeOf(scores);
+    if (chainOf.contains(scores) || !allowed[place])
       continue;
     std::optional<AttentionChain> chain = matchAttentionChain(scores);
-    if (!chain)
+    if (!chain || llvm::any_of(chain->ops, [&](Operation *op) {
+          return placeOf(op) != place;
+        }))
       continue;
     for (Operation *op : chain->ops)
       chainOf[op] = chains.size();
@@ -189,8 +194,7 @@ bool Clusters::usedOutside(Value value, unsigned cluster,
     auto it = owner.find(user);
     if (it != owner.end() && it->second == cluster)
       continue;
-    if ((isCopiedCast(user) ||
-         (it == owner.end() && isa<BroadcastOp>(user))) &&
+    if ((isCopiedCast(user) || (it == owner.end() && isa<BroadcastOp>(user))) &&
         !usedOutside(user->getResult(0), cluster, except))
       continue;
     return true;
@@ -249,8 +253,12 @@ bool Clusters::dependsOn(Operation *from, unsigned cluster) const {
 
 unsigned Clusters::create(Operation *op, ClusterKind kind) {
   unsigned at = position.lookup(op);
-  clusters.push_back(
-      {kind, {op}, cast<RankedTensorType>(op->getResult(0).getType()), at, at});
+  clusters.push_back({kind,
+                      {op},
+                      cast<RankedTensorType>(op->getResult(0).getType()),
+                      at,
+                      at,
+                      placeOf(op)});
   owner[op] = clusters.size() - 1;
   return clusters.size() - 1;
 }
@@ -274,7 +282,7 @@ void Clusters::merge(unsigned from, unsigned into) {
 /// An elementwise operator at the end of a kernel.
 bool Clusters::join(Operation *op, unsigned cluster) {
   const Cluster &target = clusters[cluster];
-  if (target.kind == ClusterKind::alone ||
+  if (target.kind == ClusterKind::alone || target.device != placeOf(op) ||
       !sameShape(target.shape, op->getResult(0).getType()) ||
       target.ops.size() >= maxOps)
     return false;
@@ -302,8 +310,7 @@ bool Clusters::cycles(unsigned from, unsigned into) const {
     if (symbolsDependOn(member, into))
       return true;
     for (const Base &needed : basesOf(member))
-      if (clusterOf(needed.value) != int(from) &&
-          dependsOn(needed.value, into))
+      if (clusterOf(needed.value) != int(from) && dependsOn(needed.value, into))
         return true;
   }
   return false;
@@ -331,7 +338,7 @@ bool Clusters::absorbPrologue(unsigned into, Value value) {
   const Cluster &source = clusters[from];
   if ((source.kind != ClusterKind::elementwise &&
        source.kind != ClusterKind::movement) ||
-      source.ops.size() > mostOps ||
+      source.device != clusters[into].device || source.ops.size() > mostOps ||
       source.ops.size() + clusters[into].ops.size() > maxOps ||
       !llvm::all_of(source.ops, isCheap))
     return false;
@@ -351,8 +358,7 @@ void Clusters::placeAttention(AttentionChain &chain) {
       continue; // copied
     owner[op] = into;
     clusters[into].ops.push_back(op);
-    clusters[into].first =
-        std::min(clusters[into].first, position.lookup(op));
+    clusters[into].first = std::min(clusters[into].first, position.lookup(op));
   }
   llvm::sort(clusters[into].ops, [&](Operation *a, Operation *b) {
     return position.lookup(a) < position.lookup(b);
@@ -381,7 +387,8 @@ void Clusters::absorbProducers(unsigned into, Operation *op) {
                 (source.kind == ClusterKind::movement &&
                  target.kind != ClusterKind::heavy &&
                  target.kind != ClusterKind::attention);
-    if (!pure || source.ops.size() + target.ops.size() > maxOps ||
+    if (!pure || source.device != target.device ||
+        source.ops.size() + target.ops.size() > maxOps ||
         onlyReader(base.value) != op || resultsOf(source).size() != 1)
       continue;
     // Nothing but `op` waits for the producer, so only the other direction
@@ -408,6 +415,7 @@ void Clusters::place(Operation *op) {
     int producer = clusterOf(operand);
     if (producer >= 0 && operand.hasOneUse() &&
         clusters[producer].kind == ClusterKind::attention &&
+        clusters[producer].device == placeOf(op) &&
         clusters[producer].ops.size() < maxOps &&
         resultsOf(clusters[producer]).size() == 1) {
       Cluster &target = clusters[producer];
@@ -451,7 +459,7 @@ void Clusters::place(Operation *op) {
       Cluster &target = clusters[producer];
       bool keeps = isa<SoftmaxOp, NormalizeOp>(op);
       bool fits = target.kind == ClusterKind::elementwise &&
-                  target.ops.size() < maxOps &&
+                  target.ops.size() < maxOps && target.device == placeOf(op) &&
                   sameShape(target.shape, op->getOperand(0).getType()) &&
                   !symbolsDependOn(op, producer);
       for (Operation *member : target.ops)

@@ -17,6 +17,7 @@
 //   - where the target has attention as one kernel: the chain from the product
 //     of queries and keys to the product with the values (AttentionChain.h),
 //     what only moves or scales its operands, and a transpose of its result.
+// Operators for different targets of a set share no kernel.
 // Broadcasts, iotas and constants that are one number are copied into every
 // kernel that reads them. Reshapes are views and stand between kernels, and so
 // do updates of consecutive elements, which are copies. What uses a symbol that
@@ -29,6 +30,7 @@
 #define AICC_COMPILER_TRANSFORMS_CLUSTERS_H
 
 #include "compiler/transforms/AttentionChain.h"
+#include "compiler/transforms/Places.h"
 
 #include "llvm/ADT/DenseMap.h"
 
@@ -44,7 +46,7 @@ enum class ClusterKind {
   rows,
   heavy,
   attention, // two products around a softmax
-  alone // nothing joins it
+  alone      // nothing joins it
 };
 
 struct Cluster {
@@ -52,12 +54,15 @@ struct Cluster {
   llvm::SmallVector<mlir::Operation *> ops; // in the block's order
   mlir::RankedTensorType shape;             // of all results
   unsigned first, last;                     // positions in the block
+  unsigned device;                          // which target of the set
 };
 
 class Clusters {
 public:
-  /// `attention`: whether attention may become one kernel.
-  explicit Clusters(mlir::Block &block, bool attention = false);
+  Clusters(mlir::Block &block, const Places &places);
+
+  /// The target of an operator of the block.
+  unsigned placeOf(mlir::Operation *op) const { return device.lookup(op); }
 
   /// Whether users take a copy instead of a buffer.
   static bool isInlined(mlir::Value value, mlir::Operation *user);
@@ -81,7 +86,7 @@ private:
   bool dependsOn(mlir::Operation *from, unsigned cluster) const;
   bool symbolsDependOn(mlir::Operation *op, unsigned cluster) const;
   void findBinders();
-  void findAttention();
+  void findAttention(const std::vector<bool> &allowed);
   void placeAttention(AttentionChain &chain);
   bool absorbPrologue(unsigned into, mlir::Value value);
   bool cycles(unsigned from, unsigned into) const;
@@ -94,6 +99,8 @@ private:
 
   mlir::Block &block;
   llvm::DenseMap<mlir::Operation *, unsigned> position;
+  /// Those that are not for target 0.
+  llvm::DenseMap<mlir::Operation *, unsigned> device;
   llvm::DenseMap<mlir::Operation *, unsigned> owner;
   /// What binds symbols of the block that an operator uses.
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Operation *, 2>>

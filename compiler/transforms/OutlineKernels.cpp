@@ -16,7 +16,7 @@
 #include "compiler/transforms/Evaluate.h"
 #include "compiler/transforms/Passes.h"
 #include "compiler/transforms/Utils.h"
-#include "dialects/exec/Exec.h"
+#include "dialects/exec/Devices.h"
 #include "dialects/graph/Control.h"
 #include "dialects/graph/Names.h"
 
@@ -71,6 +71,8 @@ struct OutlineKernelsPass
       getOperation().emitError("module has no function main");
       return signalPassFailure();
     }
+    if (attention)
+      places.attention.assign(places.attention.size(), true);
     symbols = std::make_unique<SymbolTable>(getOperation());
     kernels.clear();
     graph::orderBySymbols(function.getBody().front());
@@ -146,7 +148,7 @@ struct OutlineKernelsPass
   }
 
   void outline(Block &from, Block &to, IRMapping &mapping) {
-    Clusters clusters(from, attention);
+    Clusters clusters(from, places);
     OpBuilder builder(&getContext());
     builder.setInsertionPointToEnd(&to);
     for (const Clusters::Item &item : clusters.ordered()) {
@@ -156,6 +158,10 @@ struct OutlineKernelsPass
       }
       Operation *op = item.op;
       Location loc = op->getLoc();
+      // What it becomes is for its target.
+      auto place = [&](Operation *made) {
+        exec::setDevice(made, clusters.placeOf(op));
+      };
       auto mapped = [&](ValueRange values) {
         SmallVector<Value> result;
         for (Value value : values)
@@ -178,14 +184,12 @@ struct OutlineKernelsPass
                                          mapping.lookup(reshape.getOperand()))
                         .getResult());
       } else if (auto update = dyn_cast<graph::UpdateOp>(op)) {
-        mapping.map(
-            update.getResult(),
-            exec::UpdateOp::create(
-                builder, loc, update.getType(),
-                mapping.lookup(update.getOperand()),
-                mapping.lookup(update.getUpdate()),
-                graph::makeMap(*consecutivePlace(update), builder.getContext()))
-                .getResult());
+        auto outer = exec::UpdateOp::create(
+            builder, loc, update.getType(), mapping.lookup(update.getOperand()),
+            mapping.lookup(update.getUpdate()),
+            graph::makeMap(*consecutivePlace(update), builder.getContext()));
+        place(outer);
+        mapping.map(update.getResult(), outer.getResult());
       } else if (auto loop = dyn_cast<graph::LoopOp>(op)) {
         OperationState state(loc, exec::LoopOp::getOperationName());
         state.addOperands(mapped(loop.getInits()));
@@ -199,6 +203,7 @@ struct OutlineKernelsPass
         Block *body = new Block();
         state.addRegion()->push_back(body);
         Operation *outer = builder.create(state);
+        place(outer);
         for (BlockArgument arg : loop.getBody().getArguments())
           mapping.map(arg, body->addArgument(arg.getType(), arg.getLoc()));
         outline(loop.getBody().front(), *body, mapping);
@@ -210,6 +215,7 @@ struct OutlineKernelsPass
         for (unsigned i = 0; i < 2; ++i)
           state.addRegion()->push_back(new Block());
         Operation *outer = builder.create(state);
+        place(outer);
         for (unsigned i = 0; i < 2; ++i)
           outline(op->getRegion(i).front(), outer->getRegion(i).front(),
                   mapping);
@@ -230,6 +236,7 @@ struct OutlineKernelsPass
             builder, loc, call.getResultTypes(), call.getFunctionAttr(),
             mapped(call.getOperands()), call.getOptionsAttr(),
             builder.getArrayAttr(names));
+        place(outer);
         mapping.map(op->getResults(), outer.getResults());
       } else if (isa<graph::YieldOp>(op)) {
         exec::YieldOp::create(builder, loc, mapped(op->getOperands()));
@@ -294,9 +301,9 @@ struct OutlineKernelsPass
     if (root->hasTrait<graph::Elementwise>())
       root = cluster.ops.back();
     bool isStatic = !usesSymbols(region);
-    exec::KernelOp kernel =
-        kernelFor(region, argumentTypes, resultTypes, sources, root->getLoc(),
-                  inPlace(cluster, inputs.getArrayRef(), results));
+    exec::KernelOp kernel = kernelFor(
+        region, argumentTypes, resultTypes, sources, root->getLoc(),
+        inPlace(cluster, inputs.getArrayRef(), results), cluster.device);
 
     SmallVector<Location> locs;
     SmallVector<Type> types;
@@ -320,6 +327,7 @@ struct OutlineKernelsPass
         builder, builder.getFusedLoc(locs, builder.getArrayAttr(nodes)), types,
         SymbolRefAttr::get(kernel.getSymNameAttr()), operands,
         prepare ? builder.getUnitAttr() : UnitAttr());
+    exec::setDevice(op, cluster.device);
     mapping.map(results, op.getResults());
   }
 
@@ -383,7 +391,8 @@ struct OutlineKernelsPass
   exec::KernelOp kernelFor(Region &region, ArrayRef<Attribute> argumentTypes,
                            ArrayRef<Attribute> resultTypes,
                            const llvm::SetVector<StringAttr> &sources,
-                           Location loc, ArrayRef<int64_t> inPlace) {
+                           Location loc, ArrayRef<int64_t> inPlace,
+                           unsigned device) {
     OpBuilder builder(program);
     SmallVector<Attribute> names(sources.begin(), sources.end());
     ArrayAttr arguments = builder.getArrayAttr(argumentTypes);
@@ -396,6 +405,7 @@ struct OutlineKernelsPass
     for (exec::KernelOp kernel : kernels.lookup(hash)) {
       if (kernel.getArgumentTypes() != arguments ||
           kernel.getResultTypes() != results ||
+          exec::deviceOf(kernel) != device ||
           !OperationEquivalence::isRegionEquivalentTo(
               &kernel.getBody(), &region,
               OperationEquivalence::IgnoreLocations))
@@ -419,6 +429,7 @@ struct OutlineKernelsPass
       state.addAttribute("in_place", builder.getDenseI64ArrayAttr(inPlace));
     state.addRegion()->takeBody(region);
     auto kernel = cast<exec::KernelOp>(builder.create(state));
+    exec::setDevice(kernel, device);
     symbols->insert(kernel);
     kernels[hash].push_back(kernel);
     return kernel;
@@ -435,8 +446,11 @@ struct OutlineKernelsPass
   Operation *program = nullptr;
 
 public:
-  OutlineKernelsPass(bool attention = false) { this->attention = attention; }
-  OutlineKernelsPass(const OutlineKernelsPass &other) : PassWrapper(other) {}
+  explicit OutlineKernelsPass(Places places) : places(std::move(places)) {}
+  OutlineKernelsPass(const OutlineKernelsPass &other)
+      : PassWrapper(other), places(other.places) {}
+
+  Places places;
 
   Option<bool> attention{*this, "attention", llvm::cl::init(false),
                          llvm::cl::desc("attention becomes one kernel")};
@@ -444,6 +458,6 @@ public:
 } // namespace
 
 std::unique_ptr<Pass>
-aicc::transforms::createOutlineKernelsPass(bool attention) {
-  return std::make_unique<OutlineKernelsPass>(attention);
+aicc::transforms::createOutlineKernelsPass(Places places) {
+  return std::make_unique<OutlineKernelsPass>(std::move(places));
 }

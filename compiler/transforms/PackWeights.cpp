@@ -29,8 +29,11 @@ struct PackWeightsPass
     : PassWrapper<PackWeightsPass, OperationPass<func::FuncOp>> {
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(PackWeightsPass)
 
-  PackWeightsPass(unsigned panel) { this->panel = panel; }
-  PackWeightsPass(const PackWeightsPass &other) : PassWrapper(other) {}
+  PackWeightsPass(unsigned panel, OperatorFilter only) : only(std::move(only)) {
+    this->panel = panel;
+  }
+  PackWeightsPass(const PackWeightsPass &other)
+      : PassWrapper(other), only(other.only) {}
   StringRef getArgument() const final { return "aicc-pack-weights"; }
   StringRef getDescription() const final {
     return "Store constant weights as panels of columns";
@@ -77,8 +80,9 @@ struct PackWeightsPass
     getOperation().walk([&](DotGeneralOp op) {
       auto rhs = cast<RankedTensorType>(op.getRhs().getType());
       auto lhs = cast<RankedTensorType>(op.getLhs().getType());
-      if (op.getRhsPacked() || rhs.getRank() != 2 || lhs.getRank() == 0 ||
-          !op.getLhsBatch().empty() || !isConstantDerived(op.getRhs()) ||
+      if ((only && !only(op)) || op.getRhsPacked() || rhs.getRank() != 2 ||
+          lhs.getRank() == 0 || !op.getLhsBatch().empty() ||
+          !isConstantDerived(op.getRhs()) ||
           op.getRhsContracting() != ArrayRef<int64_t>(0) ||
           op.getLhsContracting() != ArrayRef<int64_t>(lhs.getRank() - 1))
         return;
@@ -89,8 +93,8 @@ struct PackWeightsPass
     });
     getOperation().walk([&](ConvolutionOp op) {
       auto filter = cast<RankedTensorType>(op.getFilter().getType());
-      if (op.getPacked() || !op.getChannelsLast() || op.getGroups() != 1 ||
-          !isConstantDerived(op.getFilter()))
+      if ((only && !only(op)) || op.getPacked() || !op.getChannelsLast() ||
+          op.getGroups() != 1 || !isConstantDerived(op.getFilter()))
         return;
       OpBuilder builder(op);
       op->setOperand(1, pack(builder, op.getFilter()));
@@ -98,9 +102,12 @@ struct PackWeightsPass
       op.setFilters(filter.getShape().back());
     });
   }
+
+  OperatorFilter only;
 };
 } // namespace
 
-std::unique_ptr<Pass> aicc::transforms::createPackWeightsPass(unsigned panel) {
-  return std::make_unique<PackWeightsPass>(panel);
+std::unique_ptr<Pass>
+aicc::transforms::createPackWeightsPass(unsigned panel, OperatorFilter only) {
+  return std::make_unique<PackWeightsPass>(panel, std::move(only));
 }

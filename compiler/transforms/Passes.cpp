@@ -18,12 +18,12 @@ void aicc::transforms::registerPasses() {
   mlir::registerPass(createRecognizeAttentionPass);
   mlir::registerPass(createFoldQuantizationPass);
   mlir::registerPass([] { return createConvertPrecisionPass("f16"); });
-  mlir::registerPass(createChooseLayoutPass);
+  mlir::registerPass([] { return createChooseLayoutPass(); });
   mlir::registerPass(createSinkTransposesPass);
   mlir::registerPass(createExpandConvolutionsPass);
   mlir::registerPass(createCollapseProductsPass);
   mlir::registerPass(createSinkReshapesPass);
   mlir::registerPass([] { return createPackWeightsPass(); });
-  mlir::registerPass(createWidenOperandsPass);
+  mlir::registerPass([] { return createWidenOperandsPass(); });
   mlir::registerPass([] { return createOutlineKernelsPass(); });
 }

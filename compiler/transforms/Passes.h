@@ -8,6 +8,8 @@
 #ifndef AICC_COMPILER_TRANSFORMS_PASSES_H
 #define AICC_COMPILER_TRANSFORMS_PASSES_H
 
+#include "compiler/transforms/Places.h"
+
 #include "mlir/Pass/Pass.h"
 
 namespace aicc::transforms {
@@ -43,7 +45,7 @@ std::unique_ptr<mlir::Pass> createConvertPrecisionPass(llvm::StringRef type);
 //===----------------------------------------------------------------------===//
 
 /// Convolutions, pooling and resampling on [N, spatial, C].
-std::unique_ptr<mlir::Pass> createChooseLayoutPass();
+std::unique_ptr<mlir::Pass> createChooseLayoutPass(OperatorFilter only = {});
 /// Moves transposes toward the results, where they meet and cancel.
 std::unique_ptr<mlir::Pass> createSinkTransposesPass();
 /// The padding of convolutions becomes graph.pad; 1x1 convolutions, products.
@@ -53,11 +55,12 @@ std::unique_ptr<mlir::Pass> createCollapseProductsPass();
 /// Moves reshapes toward the results, out of the way of fusion.
 std::unique_ptr<mlir::Pass> createSinkReshapesPass();
 /// Constant weights of products and convolutions as panels of `panel` columns.
-std::unique_ptr<mlir::Pass> createPackWeightsPass(unsigned panel = 0);
+std::unique_ptr<mlir::Pass> createPackWeightsPass(unsigned panel = 0,
+                                                  OperatorFilter only = {});
 /// Left operands of products of 16-bit floats in f32, the same values.
-std::unique_ptr<mlir::Pass> createWidenOperandsPass();
+std::unique_ptr<mlir::Pass> createWidenOperandsPass(OperatorFilter only = {});
 /// Groups operators into kernels and writes the program that launches them.
-std::unique_ptr<mlir::Pass> createOutlineKernelsPass(bool attention = false);
+std::unique_ptr<mlir::Pass> createOutlineKernelsPass(Places places = {});
 
 /// Registers every pass of this folder under its own flag.
 void registerPasses();

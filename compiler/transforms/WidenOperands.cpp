@@ -70,25 +70,26 @@ struct WidenOperandsPass
   void runOnOperation() override {
     widened.clear();
     getOperation().walk([&](Operation *op) {
-      if (isa<DotGeneralOp, ConvolutionOp>(op) &&
+      if ((!only || only(op)) && isa<DotGeneralOp, ConvolutionOp>(op) &&
           getElementTypeOrSelf(op->getOperand(0)).isSignlessInteger(8) &&
           getElementTypeOrSelf(op->getOperand(1)).isSignlessInteger(8) &&
           getElementTypeOrSelf(op->getResult(0)).isInteger(32))
         for (unsigned i : {0, 1})
           op->setOperand(i, in16Bits(op->getOperand(i)));
     });
-    auto wide = [&](Value operand) {
-      return isHalf(operand.getType()) && !isConstantDerived(operand);
+    auto wide = [&](Operation *op, Value operand) {
+      return (!only || only(op)) && isHalf(operand.getType()) &&
+             !isConstantDerived(operand);
     };
     getOperation().walk([&](DotGeneralOp op) {
-      if (!wide(op.getLhs()))
+      if (!wide(op, op.getLhs()))
         return;
       Type element = op.getType().getElementType();
       op->setOperand(0, widen(op.getLhs()));
       op.setAccumulatorAttr(TypeAttr::get(element));
     });
     getOperation().walk([&](ConvolutionOp op) {
-      if (!wide(op.getOperand()))
+      if (!wide(op, op.getOperand()))
         return;
       Type element = op.getType().getElementType();
       op->setOperand(0, widen(op.getOperand()));
@@ -96,7 +97,7 @@ struct WidenOperandsPass
     });
     SmallVector<ConvolutionTransposeOp> transposed;
     getOperation().walk([&](ConvolutionTransposeOp op) {
-      if (wide(op.getOperand()))
+      if (wide(op, op.getOperand()))
         transposed.push_back(op);
     });
     // This one's result has its operands' type.
@@ -115,11 +116,17 @@ struct WidenOperandsPass
   }
 
 public:
-  WidenOperandsPass() = default;
-  WidenOperandsPass(const WidenOperandsPass &other) : PassWrapper(other) {}
+  explicit WidenOperandsPass(OperatorFilter only = {})
+      : only(std::move(only)) {}
+  WidenOperandsPass(const WidenOperandsPass &other)
+      : PassWrapper(other), only(other.only) {}
+
+private:
+  OperatorFilter only;
 };
 } // namespace
 
-std::unique_ptr<Pass> aicc::transforms::createWidenOperandsPass() {
-  return std::make_unique<WidenOperandsPass>();
+std::unique_ptr<Pass>
+aicc::transforms::createWidenOperandsPass(OperatorFilter only) {
+  return std::make_unique<WidenOperandsPass>(std::move(only));
 }

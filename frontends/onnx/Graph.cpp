@@ -274,8 +274,19 @@ LogicalResult Importer::importNode(const proto::NodeProto &proto, size_t index,
 
   Node node(*this, proto, scope, title, version);
   Location outer = here_;
+  std::string outerDevice = device_;
   here_ = node.loc;
-  auto restore = llvm::make_scope_exit([&] { here_ = outer; });
+  auto restore = llvm::make_scope_exit([&] {
+    here_ = outer;
+    device_ = outerDevice;
+  });
+  for (const auto &entry : proto.metadata_props())
+    if (entry.key() == deviceKey)
+      device_ = entry.value();
+  if (!device_.empty())
+    devices_[title] = device_;
+  if (options.nodes)
+    options.nodes->push_back(title);
   bool poisoned = false;
   for (const std::string &name : proto.input()) {
     bool defined = true;

@@ -53,7 +53,15 @@ struct ImportOptions {
   ///   "none"           an optional without an element.
   /// The shape of a tensor of unknown rank can be given, too.
   std::vector<std::pair<std::string, std::string>> sequences;
+  /// If not null, the names of all nodes are put there, those in functions and
+  /// subgraphs too.
+  std::vector<std::string> *nodes = nullptr;
 };
+
+/// The key of a node's metadata that names the target it is for. What is inside
+/// of the node, a function's or subgraph's, is for the same unless it says
+/// another.
+inline constexpr llvm::StringLiteral deviceKey = "aicc.device";
 
 /// The operators of a model file as a module with one function `main`, or null
 /// and one line in `error`. The module's attributes are
@@ -63,6 +71,7 @@ struct ImportOptions {
 ///   graph.signature JSON, where an input or output is no tensor: how `main`'s
 ///                   arguments and results make up those of the model
 ///                   (Signature.cpp).
+///   graph.devices   the names of nodes with `deviceKey`, and its value.
 /// Where the import failed for want of the values of inputs (`inputValues`),
 /// their names are put into `neededInputs`. The next attempt may need more.
 mlir::OwningOpRef<mlir::ModuleOp>

@@ -376,6 +376,10 @@ OwningOpRef<ModuleOp> Importer::attempt() {
   limits_.clear();
   unsupported_.clear();
   needed_.clear();
+  device_.clear();
+  devices_.clear();
+  if (options.nodes)
+    options.nodes->clear();
   callStack_.clear();
   nodeCount_ = 0;
   unseeded = 0;
@@ -471,6 +475,11 @@ OwningOpRef<ModuleOp> Importer::attempt() {
     limits.push_back(AffineMapAttr::get(graph::makeMap(Dims{a, b}, context)));
   if (!limits.empty())
     (*module)->setAttr("graph.limits", builder.getArrayAttr(limits));
+  NamedAttrList devices;
+  for (const auto &[node, device] : devices_)
+    devices.append(node, builder.getStringAttr(device));
+  if (!devices.empty())
+    (*module)->setAttr("graph.devices", devices.getDictionary(context));
   if (composites) {
     llvm::json::Value signature =
         llvm::json::Object{{"inputs", std::move(inputSignature)},

@@ -337,6 +337,10 @@ private:
   std::vector<std::pair<mlir::AffineExpr, mlir::AffineExpr>> limits_;
   /// Key: domain, operator, version, reason; value: node names.
   std::map<std::string, std::vector<std::string>> unsupported_;
+  /// What `deviceKey` says at the node at hand or around it; of all nodes where
+  /// it says something.
+  std::string device_;
+  std::map<std::string, std::string> devices_;
   /// Positions in `inputs_`.
   std::set<unsigned> needed_;
   int64_t nodeCount_ = 0;
