@@ -37,6 +37,7 @@ std::atomic<int64_t> FakeDevice::delay{0};
 std::atomic<int64_t> FakeDevice::mostAtOnce{0};
 std::atomic<int64_t> FakeDevice::recordings{0};
 std::atomic<int64_t> FakeDevice::replays{0};
+std::atomic<int64_t> FakeDevice::peerCopies{0};
 std::atomic<bool> FakeDevice::refuseRecording{false};
 
 static std::atomic<int64_t> atOnce{0};
@@ -59,6 +60,7 @@ struct aicc_driver_device {
   aicc_device_properties properties{};
   std::mutex mutex;
   std::map<uintptr_t, uint64_t> blocks; // address → bytes
+  std::map<uintptr_t, uint64_t> pinned; // of the host
 
   bool owns(const void *memory) {
     std::lock_guard lock(mutex);
@@ -136,7 +138,8 @@ struct aicc_driver_module {
 namespace {
 
 thread_local std::string lastError;
-aicc_driver_device fakeDevice;
+constexpr uint32_t deviceCount = 2;
+aicc_driver_device devices[2 * deviceCount]; // "fake", "peer"
 
 int fail(aicc_status status, const char *message) {
   lastError = message;
@@ -160,10 +163,10 @@ uint64_t now() {
                       .count());
 }
 
-int deviceOpen(uint32_t, aicc_driver_device **out) {
+int deviceOpen(uint32_t index, aicc_driver_device **out) {
   static const char *const formats[] = {"elf-so"};
   static const char *const features[] = {"fake-feature"};
-  aicc_device_properties &p = fakeDevice.properties;
+  aicc_device_properties &p = devices[index].properties;
   p.struct_size = sizeof p;
   p.name = "device for tests";
   p.vendor = p.version = "";
@@ -175,11 +178,12 @@ int deviceOpen(uint32_t, aicc_driver_device **out) {
   p.compute_units = 4;
   p.max_workgroup = 1;
   p.alignment = 64;
-  *out = &fakeDevice;
+  *out = &devices[index];
   return AICC_OK;
 }
 
-int alloc(aicc_driver_device *device, uint64_t bytes, uint32_t, void **out) {
+int alloc(aicc_driver_device *device, uint64_t bytes, uint32_t kind,
+          void **out) {
   MAY_FAIL;
   if (bytes > 1 << 30)
     return fail(AICC_OUT_OF_MEMORY, "more than the device has");
@@ -191,18 +195,21 @@ int alloc(aicc_driver_device *device, uint64_t bytes, uint32_t, void **out) {
   *out = std::aligned_alloc(64, size);
   std::memset(*out, 0x7f, size);
   std::lock_guard lock(device->mutex);
-  device->blocks[reinterpret_cast<uintptr_t>(*out)] = size;
+  (kind == AICC_MEMORY_PINNED
+       ? device->pinned
+       : device->blocks)[reinterpret_cast<uintptr_t>(*out)] = size;
   FakeDevice::liveBytes += int64_t(size);
   return AICC_OK;
 }
 
-void release(aicc_driver_device *device, void *memory, uint32_t) {
+void release(aicc_driver_device *device, void *memory, uint32_t kind) {
   if (!memory)
     return;
   std::lock_guard lock(device->mutex);
-  auto it = device->blocks.find(reinterpret_cast<uintptr_t>(memory));
+  auto &list = kind == AICC_MEMORY_PINNED ? device->pinned : device->blocks;
+  auto it = list.find(reinterpret_cast<uintptr_t>(memory));
   FakeDevice::liveBytes -= int64_t(it->second);
-  device->blocks.erase(it);
+  list.erase(it);
   std::free(memory);
 }
 
@@ -315,6 +322,39 @@ int moduleKernel(aicc_driver_module *module, const char *entry,
   return AICC_OK;
 }
 
+// Memory that neither the host nor the stream's device reaches.
+bool isForeign(const aicc_driver_stream *stream, const void *memory) {
+  return std::any_of(std::begin(devices), std::end(devices),
+                     [&](aicc_driver_device &device) {
+                       return &device != stream->device && device.owns(memory);
+                     });
+}
+
+int copy(aicc_driver_stream *stream, void *destination, const void *source,
+         uint64_t bytes) {
+  MAY_FAIL;
+  if (isForeign(stream, destination) || isForeign(stream, source))
+    return fail(AICC_DEVICE_ERROR, "copies memory of another device");
+  stream->push([=] {
+    const Busy busy;
+    std::memcpy(destination, source, bytes);
+  });
+  return AICC_OK;
+}
+
+int copyPeer(aicc_driver_stream *stream, void *destination,
+             aicc_driver_device *device, const void *source, uint64_t bytes) {
+  MAY_FAIL;
+  if (!device->owns(source) || !stream->device->owns(destination))
+    return fail(AICC_DEVICE_ERROR, "is no copy between these devices");
+  ++FakeDevice::peerCopies;
+  stream->push([=] {
+    const Busy busy;
+    std::memcpy(destination, source, bytes);
+  });
+  return AICC_OK;
+}
+
 int launch(aicc_driver_stream *stream, const aicc_launch *launch) {
   MAY_FAIL;
   if (stream->recording && FakeDevice::refuseRecording)
@@ -355,7 +395,7 @@ const aicc_driver *FakeDevice::table() {
     t.name = "driver for tests";
     t.last_error = [] { return lastError.c_str(); };
     t.device_count = [](uint32_t *out) -> int {
-      *out = 1;
+      *out = deviceCount;
       return AICC_OK;
     };
     t.device_open = deviceOpen;
@@ -404,15 +444,7 @@ const aicc_driver *FakeDevice::table() {
     t.module_unload = moduleUnload;
     t.module_kernel = moduleKernel;
     t.launch = launch;
-    t.copy = [](aicc_driver_stream *stream, void *destination,
-                const void *source, uint64_t bytes) -> int {
-      MAY_FAIL;
-      stream->push([=] {
-        const Busy busy;
-        std::memcpy(destination, source, bytes);
-      });
-      return AICC_OK;
-    };
+    t.copy = copy;
     t.fill = [](aicc_driver_stream *stream, void *destination, uint64_t bytes,
                 uint64_t value, uint32_t width) -> int {
       MAY_FAIL;
@@ -455,6 +487,19 @@ const aicc_driver *FakeDevice::table() {
         --FakeDevice::liveHandles;
       delete graph;
     };
+    return t;
+  }();
+  return &driver;
+}
+
+const aicc_driver *FakeDevice::peers() {
+  static const aicc_driver driver = [] {
+    aicc_driver t = *table();
+    t.family = "peer";
+    t.device_open = [](uint32_t index, aicc_driver_device **out) -> int {
+      return deviceOpen(deviceCount + index, out);
+    };
+    t.copy_peer = copyPeer;
     return t;
   }();
   return &driver;

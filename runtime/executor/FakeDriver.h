@@ -6,8 +6,9 @@
 // For tests of what a cpu never does: kernels that reach device memory only,
 // work that runs later on another thread, and failures on demand. Its modules
 // are ELF objects with kernels in the cpu's ABI; a pointer argument outside of
-// what was allocated fails the launch, and everything fails after `failAfter`
-// calls. A stream that records must not be waited for, as with most vendors.
+// what was allocated on the device fails the launch, a copy from or to another
+// device's memory fails, and everything fails after `failAfter` calls. A stream
+// that records must not be waited for, as with most vendors.
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,7 +23,8 @@
 namespace aicc::testing {
 
 struct FakeDevice {
-  static const aicc_driver *table();       // family "fake", one device
+  static const aicc_driver *table();       // family "fake", two devices
+  static const aicc_driver *peers();       // "peer": they copy to each other
   static std::atomic<int64_t> failAfter;   // calls until failure; < 0: never
   static std::atomic<int64_t> liveBytes;   // allocated now
   static std::atomic<int64_t> liveHandles; // streams, events, modules
@@ -32,6 +34,7 @@ struct FakeDevice {
   static std::atomic<int64_t> mostAtOnce; // work done at the same time
   static std::atomic<int64_t> recordings; // ended well
   static std::atomic<int64_t> replays;
+  static std::atomic<int64_t> peerCopies;
   static std::atomic<bool> refuseRecording; // of any work
 };
 

@@ -27,7 +27,8 @@ inline const std::vector<uint8_t> &kernels() {
 }
 
 inline aicc_device *deviceNamed(const std::string &family) {
-  static const bool added = device::addDriver(FakeDevice::table()).ok();
+  static const bool added = device::addDriver(FakeDevice::table()).ok() &&
+                            device::addDriver(FakeDevice::peers()).ok();
   EXPECT_TRUE(added);
   return aicc_device_find(family.c_str());
 }

@@ -312,6 +312,14 @@ struct Mistake {
   std::function<void(package::PackageT &)> make;
 };
 
+// The variant is for several devices, all work on the first.
+void onDevices(package::PackageT &p, unsigned count) {
+  for (unsigned i = 0; i < count; ++i) {
+    p.variants[0]->devices.push_back(std::make_unique<package::DeviceT>());
+    p.variants[0]->devices.back()->family = "cpu";
+  }
+}
+
 // Two loops, one in the other, that set the same symbol; gives the inner one.
 package::InstructionT *nest(package::PackageT &p, uint32_t symbol) {
   auto inner = std::make_unique<package::InstructionT>();
@@ -366,6 +374,66 @@ TEST(Reader, Meaning) {
       {"is not a multiple of 4096",
        [](auto &p) { p.weights[0]->data->offset += 1; }},
       {"section is missing", [](auto &p) { p.weights[0]->data.reset(); }},
+      {"variant 0 ('cpu:test'): has 65 devices, expected at most 64",
+       [](auto &p) { onDevices(p, 65); }},
+      {"arena of -2 bytes",
+       [](auto &p) {
+         onDevices(p, 2);
+         p.variants[0]->devices[1]->arena_bytes = -2;
+       }},
+      {"object 0 ('cpu:test'): device index 1, but there are 1",
+       [](auto &p) { p.variants[0]->objects[0]->device = 1; }},
+      {"object 0 ('cpu:test'): device index 2, but there are 2",
+       [](auto &p) {
+         onDevices(p, 2);
+         p.variants[0]->objects[0]->device = 2;
+       }},
+      {"buffer 0 ('x'): device index 3, but there are 1",
+       [](auto &p) { p.variants[0]->buffers[0]->device = 3; }},
+      {"launch of kernel 1 ('test_mul'): uses buffer 5 ('product') on device "
+       "1, expected one on device 0",
+       [](auto &p) {
+         onDevices(p, 2);
+         p.variants[0]->buffers[5]->device = 1;
+       }},
+      {"launch of kernel 0 ('test_double'): uses buffer 2 ('w') on device 0, "
+       "expected one on device 1",
+       [](auto &p) {
+         onDevices(p, 2);
+         p.variants[0]->objects[0]->device = 1;
+       }},
+      {"buffer 5 ('product') on device 1 cannot be a view of buffer 1 on "
+       "device 0",
+       [](auto &p) {
+         onDevices(p, 2);
+         p.variants[0]->buffers[5]->device = 1;
+         p.variants[0]->buffers[5]->alias = 2;
+       }},
+      {"buffer 5 ('product') is on device 1, but output 'y' is on device 0",
+       [](auto &p) {
+         onDevices(p, 2);
+         p.variants[0]->buffers[5]->storage = package::Storage::output;
+         p.variants[0]->buffers[5]->device = 1;
+       }},
+      {"call of 'f': uses buffer 1 ('y') on device 1, expected one on device 0",
+       [](auto &p) {
+         onDevices(p, 2);
+         p.variants[0]->buffers[1]->device = 1;
+         p.variants[0]->program[0]->op = package::Operation::call;
+         p.variants[0]->program[0]->function = "f";
+         p.variants[0]->program[0]->buffers = {0, 1};
+         p.variants[0]->program[0]->outputs = 1;
+       }},
+      {"swaps buffer 6 ('product') on device 1",
+       [](auto &p) {
+         onDevices(p, 2);
+         auto other =
+             std::make_unique<package::BufferT>(*p.variants[0]->buffers[5]);
+         other->device = 1;
+         p.variants[0]->buffers.push_back(std::move(other));
+         p.variants[0]->program[0]->op = package::Operation::swap;
+         p.variants[0]->program[0]->buffers = {5, 6};
+       }},
       {"kernel 0 ('test_double'): object index 5",
        [](auto &p) { p.variants[0]->kernels[0]->object = 5; }},
       {"3 outputs among 2 buffers",

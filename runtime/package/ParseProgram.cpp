@@ -257,10 +257,11 @@ Status Parser::swap(const Variant &in, const Instruction &instruction) {
       return error("swaps ", numbered("buffer", index, in.buffers[index].name),
                    ", expected a temporary that is no view");
   }
-  AICC_RETURN_IF_ERROR(sameDevice(in, instruction.buffers,
-                                  in.buffers[instruction.buffers[0]].device));
   const Buffer &a = in.buffers[instruction.buffers[0]],
                &b = in.buffers[instruction.buffers[1]];
+  if (a.device != b.device)
+    return error("swaps ", numbered("buffer", b.root, b.name), " on device ",
+                 b.device, " with one on device ", a.device);
   // With equal lifetimes no third buffer has the memory of one of them while
   // the other's contents are needed.
   if (a.root == b.root || a.bytes != b.bytes || a.first != b.first ||

@@ -195,6 +195,28 @@ public:
     return VariantBuilder(*package.variants.back());
   }
 
+  // One for several devices, each with the same object.
+  VariantBuilder variant(const std::vector<std::string> &families,
+                         const std::string &format,
+                         const std::vector<uint8_t> &object) {
+    std::string family;
+    for (const std::string &each : families)
+      family += (family.empty() ? "" : "+") + each;
+    VariantBuilder v = variant("t", family, format, object);
+    for (uint32_t i = 0; i < families.size(); ++i) {
+      auto device = std::make_unique<pkg::DeviceT>();
+      device->target = families[i] + ":test";
+      device->family = families[i];
+      v.variant.devices.push_back(std::move(device));
+      if (i == 0)
+        continue;
+      auto again = std::make_unique<pkg::ObjectT>(*v.variant.objects.front());
+      again->device = i;
+      v.variant.objects.push_back(std::move(again));
+    }
+    return v;
+  }
+
   std::vector<uint8_t> finish() const {
     flatbuffers::FlatBufferBuilder builder;
     pkg::FinishPackageBuffer(builder, pkg::Package::Pack(builder, &package));

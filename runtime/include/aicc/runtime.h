@@ -376,7 +376,7 @@ AICC_API void aicc_run_release(aicc_run *run);
 
 typedef struct aicc_memory_info {
   size_t struct_size;
-  uint64_t weight_bytes;      /* of the package, as used by the variant */
+  uint64_t weight_bytes;      /* of the package, as used on each device */
   uint64_t prepared_bytes;    /* laid out for its devices, shared */
   uint64_t arena_bytes;       /* temporaries of the largest run so far */
   uint64_t arena_total_bytes; /* of all concurrent runs, held now */
