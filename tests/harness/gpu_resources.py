@@ -66,6 +66,10 @@ def of_metadata(folder, chip):
     return rows, ""
 
 
+# What the drivers of backends/intel ask for, too.
+OCLOC_OPTIONS = "-cl-intel-enable-auto-large-GRF-mode"
+
+
 def of_ocloc(folder, chip):
     tool, objcopy = vendor_tool("ocloc"), vendor_tool("llvm-objcopy-22")
     if not tool or not objcopy:
@@ -74,7 +78,7 @@ def of_ocloc(folder, chip):
     def one(path):
         with tempfile.TemporaryDirectory() as out:
             done = subprocess.run([tool, "compile", "-file", str(path), "-spirv_input", "-device", chip,
-                                   "--format", "zebin", "-out_dir", out], capture_output=True, text=True,
+                                   "--format", "zebin", "-out_dir", out, "-options", OCLOC_OPTIONS], capture_output=True, text=True,
                                   errors="replace", timeout=600)
             made = sorted(pathlib.Path(out).glob("*.bin"))
             if done.returncode or not made:

@@ -49,7 +49,7 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
       record.triple = "spirv64v1.2-unknown-unknown";
       record.required = {"subgroup16"};
       if (!backends::intel::matrixInstructions(chip).empty())
-        record.required.push_back("xmx");
+        record.required.push_back("xmx" + std::to_string(record.subgroup));
       record.fusedAttention = true;
       record.subgroup = 16;
       record.maxWorkgroup = 512;

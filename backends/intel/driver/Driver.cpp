@@ -311,11 +311,13 @@ void describe(aicc_driver_device &device) {
     device.featureNames.push_back(std::move(name));
   };
   size_t sizes[16];
-  size_t bytes = 0;
+  size_t bytes = 0, smallest = SIZE_MAX;
   if (!f.cl->clGetDeviceInfo(f.device, CL_DEVICE_SUB_GROUP_SIZES, sizeof sizes,
                              sizes, &bytes))
-    for (size_t i = 0; i < bytes / sizeof(size_t); ++i)
+    for (size_t i = 0; i < bytes / sizeof(size_t); ++i) {
       feature("subgroup" + std::to_string(sizes[i]));
+      smallest = std::min(smallest, sizes[i]);
+    }
   const std::string extensions = text(f, CL_DEVICE_EXTENSIONS);
   for (const char *name : {"fp16", "fp64"})
     if (extensions.find(std::string("cl_khr_") + name) != std::string::npos)
@@ -323,12 +325,18 @@ void describe(aicc_driver_device &device) {
   feature(f.type & CL_DEVICE_TYPE_GPU ? "gpu" : "cpu");
   device.matrix = matrixSupport(extensions, f.type & CL_DEVICE_TYPE_CPU);
   if (device.matrix != MatrixSupport::none)
-    feature(matrixFeature);
+    feature(matrixFeature(device.matrix == MatrixSupport::software
+                              ? softwareMatrixSubgroup
+                              : smallest));
   for (const std::string &name : device.featureNames)
     device.features.push_back(name.c_str());
   if (number<cl_ulong>(f, CL_DEVICE_SINGLE_FP_CONFIG) &
       CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT)
     device.buildOptions = "-cl-fp32-correctly-rounded-divide-sqrt";
+  // A thread may have twice the registers, and half the threads are there then:
+  // the compiler decides for each kernel.
+  if (f.type & CL_DEVICE_TYPE_GPU)
+    device.buildOptions += " -cl-intel-enable-auto-large-GRF-mode";
 
   // The processor's runtime compiles for the instruction set that this names.
   const char *arch = std::getenv("CL_CONFIG_CPU_TARGET_ARCH");

@@ -55,6 +55,7 @@ enum : uint32_t {
   ZE_MODULE_DESC = 0x1b,
   ZE_KERNEL_DESC = 0x1d,
   ZE_RELAXED_ALLOCATION_LIMITS = 0x20001,
+  ZE_INTEL_DEVICE_MODULE_DP_PROPERTIES = 0x30013,
 };
 
 enum : uint32_t {
@@ -64,6 +65,7 @@ enum : uint32_t {
   ZE_DEVICE_MODULE_FLAG_FP16 = 1,
   ZE_DEVICE_MODULE_FLAG_FP64 = 2,
   ZE_DEVICE_FP_ROUNDED_DIVIDE_SQRT = 1 << 6,
+  ZE_INTEL_DEVICE_MODULE_FLAG_DPAS = 2,
   ZE_QUEUE_GROUP_COMPUTE = 1,
   ZE_QUEUE_MODE_ASYNCHRONOUS = 2,
   ZE_EVENT_POOL_HOST_VISIBLE = 1,
@@ -105,6 +107,12 @@ struct ze_device_module_properties_t {
   uint32_t spirvVersionSupported, flags, fp16flags, fp32flags, fp64flags,
       maxArgumentsSize, printfBufferSize;
   uint8_t nativeKernelSupported[16];
+};
+/// Intel's extension, behind the former; drivers that don't know it leave it.
+struct ze_intel_device_module_dp_properties_t {
+  uint32_t stype = ZE_INTEL_DEVICE_MODULE_DP_PROPERTIES;
+  void *pNext = nullptr;
+  uint32_t flags = 0;
 };
 struct ze_device_memory_properties_t {
   uint32_t stype = ZE_DEVICE_MEMORY_PROPERTIES;

@@ -7,6 +7,8 @@
 
 #include "LevelZeroDevice.h"
 
+#include "Matrix.h"
+
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
@@ -173,7 +175,9 @@ static int describe(Device &device) {
   ze_device_compute_properties_t compute;
   AICC_ZE_TRY(ze().zeDeviceGetComputeProperties(f.device, &compute),
               "asking for a device's compute properties");
+  ze_intel_device_module_dp_properties_t products;
   ze_device_module_properties_t module;
+  module.pNext = &products;
   AICC_ZE_TRY(ze().zeDeviceGetModuleProperties(f.device, &module),
               "asking for a device's module properties");
   std::vector<ze_device_memory_properties_t> memories;
@@ -200,9 +204,14 @@ static int describe(Device &device) {
   if (device.ordinal == groups.size())
     return fail(AICC_UNSUPPORTED, device.name + " has no queue for kernels");
 
-  for (uint32_t i = 0; i < std::min(compute.numSubGroupSizes, 8u); ++i)
+  uint32_t smallest = UINT32_MAX;
+  for (uint32_t i = 0; i < std::min(compute.numSubGroupSizes, 8u); ++i) {
     device.featureNames.push_back("subgroup" +
                                   std::to_string(compute.subGroupSizes[i]));
+    smallest = std::min(smallest, compute.subGroupSizes[i]);
+  }
+  if (products.flags & ZE_INTEL_DEVICE_MODULE_FLAG_DPAS)
+    device.featureNames.push_back(matrixFeature(smallest));
   if (module.flags & ZE_DEVICE_MODULE_FLAG_FP16)
     device.featureNames.push_back("fp16");
   if (module.flags & ZE_DEVICE_MODULE_FLAG_FP64)
@@ -211,7 +220,9 @@ static int describe(Device &device) {
   for (const std::string &name : device.featureNames)
     device.features.push_back(name.c_str());
   if (module.fp32flags & ZE_DEVICE_FP_ROUNDED_DIVIDE_SQRT)
-    device.buildOptions = "-cl-fp32-correctly-rounded-divide-sqrt";
+    device.buildOptions = "-cl-fp32-correctly-rounded-divide-sqrt ";
+  // As in Driver.cpp.
+  device.buildOptions += "-ze-intel-enable-auto-large-GRF-mode";
   for (const std::string &part : {std::string("level zero"), device.name,
                                   device.version, device.buildOptions})
     device.cacheKey.add(part);

@@ -21,8 +21,14 @@
 
 namespace aicc::intel {
 
-/// The feature that a device with matrix instructions has, real or not.
-constexpr const char *matrixFeature = "xmx";
+/// The feature that a device with matrix instructions has, real or not: they
+/// are executed by its smallest subgroups only (8 on Arc, 16 on Max).
+inline std::string matrixFeature(size_t subgroup) {
+  return "xmx" + std::to_string(subgroup);
+}
+
+/// Of those written in OpenCL C.
+constexpr size_t softwareMatrixSubgroup = 16;
 
 enum class MatrixSupport { none, hardware, software };
 MatrixSupport matrixSupport(const std::string &extensions, bool isCpu);

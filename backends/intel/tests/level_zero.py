@@ -50,10 +50,19 @@ class Drivers(unittest.TestCase):
         self.assertIn("AICC_INTEL_DRIVER is 'vulkan', expected 'level-zero' or 'opencl'", notes)
 
     def test_model(self):
-        result = self.run_tool(package, "--device=intel", "--random", "--dim=batch=2", "--benchmark=0.01", driver="level-zero",
-                               ZE_ENABLE_VALIDATION_LAYER="1", ZE_ENABLE_PARAMETER_VALIDATION="1")
-        self.assertEqual(result.returncode, 0, result.stderr)
-        self.assertIn("f32, 2 x 10", result.stdout)
+        for driver in ("level-zero", "opencl"):
+            with self.subTest(driver):
+                result = self.run_tool(package, "--device=intel", "--random", "--dim=batch=2", "--benchmark=0.01", driver=driver,
+                                       ZE_ENABLE_VALIDATION_LAYER="1", ZE_ENABLE_PARAMETER_VALIDATION="1")
+                self.assertEqual(result.returncode, 0, result.stderr)
+                self.assertIn("f32, 2 x 10", result.stdout)
+
+    def test_matrix_instructions(self):
+        # Arc's belong to subgroups of 8, code for others is not for it.
+        result = self.run_tool("--list-devices", "--json", driver="opencl")
+        features = [d["features"] for d in json.loads(result.stdout)["devices"] if "gpu" in d["features"]][0]
+        self.assertIn("subgroup16", features)
+        self.assertNotIn("xmx16", features)
 
 
 probe = subprocess.run([aicc_run, "--list-devices"], capture_output=True, text=True,
