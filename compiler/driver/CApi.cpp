@@ -47,6 +47,8 @@ static aicc_compiler_status run(const aicc_compiler_options *given,
   for (size_t i = 0; i < options.sequence_count; ++i)
     o.sequences.emplace_back(options.sequences[i].name,
                              options.sequences[i].contents);
+  for (size_t i = 0; i < options.place_count; ++i)
+    o.places.emplace_back(options.places[i].nodes, options.places[i].target);
   std::string error;
   for (size_t i = 0; i < options.value_count; ++i) {
     const aicc_compiler_value &value = options.values[i];

@@ -101,7 +101,8 @@ class Package:
         return json.loads(self._package.describe())
 
     def session(self, device="cpu", threads=0, variant=None):
-        """Loads the code and lays out the weights. `threads` counts for a CPU, 0 = one per core."""
+        """Loads the code and lays out the weights. `device` is a name, or a list of names for a package whose code is
+        for several at once. `threads` counts for a CPU, 0 = one per core."""
         return Session(self, device, threads, variant)
 
 
@@ -111,11 +112,12 @@ def load(path):
 
 
 class Session:
-    """A package on a device."""
+    """A package on a device, or several."""
 
     def __init__(self, package, device="cpu", threads=0, variant=None):
         self.package = package
-        self._session = _runtime.create_session(package._package, device, threads, variant)
+        devices = [device] if isinstance(device, str) else list(device)
+        self._session = _runtime.create_session(package._package, devices, threads, variant)
         self._inputs = package.inputs
         self._outputs = package.outputs
         self._signature = package.signature
@@ -170,12 +172,13 @@ class Session:
         return [to_numpy(tensor) for tensor in results]
 
 
-def compile(model, *, targets="cpu", output=None, dims=None, values=None, sequences=None, directory=None,
+def compile(model, *, targets="cpu", output=None, dims=None, values=None, sequences=None, directory=None, places=None,
             precision="f32", allow_tf32=False, jobs=0, cache=True):
     """Compiles a model to a `Package`.
 
     model      a file's path, an ONNX model's bytes, or an `onnx.ModelProto`
-    targets    "cpu", "cpu:x86-64-v3", ["cuda", "rocm:gfx942", "intel"], ...
+    targets    "cpu", "cpu:x86-64-v3", ["cuda", "rocm:gfx942", "intel"], ...; "cpu+intel" is code for both at once
+    places     {regular expression for names of nodes: family}, for such a set: who does what; the last match wins
     output     the package file to write; without one the package is only in memory
     dims       {name: size} fixes dynamic dimensions
     values     {input's name: array} makes inputs constants
@@ -203,8 +206,8 @@ def compile(model, *, targets="cpu", output=None, dims=None, values=None, sequen
     def run(path):
         good, message, needed = _compiler.compile(
             name, data, os.fspath(directory or ""), path, [targets] if isinstance(targets, str) else list(targets),
-            list((dims or {}).items()), constants, list((sequences or {}).items()), precision,
-            allow_tf32, jobs, cache)
+            list((dims or {}).items()), constants, list((sequences or {}).items()),
+            list((places or {}).items()), precision, allow_tf32, jobs, cache)
         if not good:
             raise CompileError(message, needed)
         return Package(path)

@@ -43,6 +43,7 @@ compile(const std::string &input, std::optional<nb::bytes> model,
         const std::vector<std::pair<std::string, int64_t>> &dims,
         const std::vector<Value> &values,
         const std::vector<std::pair<std::string, std::string>> &sequences,
+        const std::vector<std::pair<std::string, std::string>> &places,
         const std::string &precision, bool allowTf32, unsigned jobs,
         bool cache) {
   std::vector<const char *> targetNames;
@@ -58,6 +59,9 @@ compile(const std::string &input, std::optional<nb::bytes> model,
   std::vector<aicc_compiler_sequence> described;
   for (const auto &[name, contents] : sequences)
     described.push_back({name.c_str(), contents.c_str()});
+  std::vector<aicc_compiler_place> placed;
+  for (const auto &[nodes, target] : places)
+    placed.push_back({nodes.c_str(), target.c_str()});
   aicc_compiler_options options = {};
   options.struct_size = sizeof(options);
   options.input = input.c_str();
@@ -74,6 +78,8 @@ compile(const std::string &input, std::optional<nb::bytes> model,
   options.allow_tf32 = allowTf32;
   options.sequences = described.data();
   options.sequence_count = described.size();
+  options.places = placed.data();
+  options.place_count = placed.size();
   if (model) {
     options.model = model->c_str();
     options.model_bytes = model->size();
@@ -102,7 +108,7 @@ NB_MODULE(_compiler, m) {
   m.def("compile", compile, nb::arg("input"), nb::arg("model").none(),
         nb::arg("directory"), nb::arg("output"), nb::arg("targets"),
         nb::arg("dims"), nb::arg("values"), nb::arg("sequences"),
-        nb::arg("precision"), nb::arg("allow_tf32"), nb::arg("jobs"),
-        nb::arg("cache"));
+        nb::arg("places"), nb::arg("precision"), nb::arg("allow_tf32"),
+        nb::arg("jobs"), nb::arg("cache"));
   m.def("version", aicc_compiler_version);
 }

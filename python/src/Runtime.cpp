@@ -205,12 +205,15 @@ nb::list names(size_t count, auto get) {
   return list;
 }
 
-Session createSession(const Package &package, const std::string &device,
-                      uint32_t threads,
+Session createSession(const Package &package,
+                      const std::vector<std::string> &names, uint32_t threads,
                       const std::optional<std::string> &variant) {
-  aicc_device *found = aicc_device_find(device.c_str());
-  if (!found)
-    throw Error(aicc_message());
+  std::vector<aicc_device *> devices;
+  for (const std::string &name : names) {
+    devices.push_back(aicc_device_find(name.c_str()));
+    if (!devices.back())
+      throw Error(aicc_message());
+  }
   aicc_session_options options = {};
   options.struct_size = sizeof(options);
   options.threads = threads;
@@ -218,7 +221,8 @@ Session createSession(const Package &package, const std::string &device,
   aicc_session *session;
   {
     nb::gil_scoped_release unlocked;
-    check(aicc_session_create(package.get(), found, &options, &session));
+    check(aicc_session_create_on_devices(package.get(), devices.data(),
+                                         devices.size(), &options, &session));
   }
   return Session(session);
 }

@@ -222,6 +222,21 @@ class Run(unittest.TestCase):
         with self.assertRaisesRegex(aicc.Error, "abacus"):
             aicc.compile(doubling()).session("abacus")
 
+    def test_several_devices(self):
+        if not aicc.has_device("intel"):
+            self.skipTest("no intel device")
+        package = aicc.compile(DIGITS / "digits.onnx", targets="cpu+intel", places={"Conv": "intel", "Conv_58": "cpu"})
+        self.assertIn("+intel:", package.variants[0])
+        x = numpy.linspace(-1, 1, 2 * 64, dtype=numpy.float32).reshape(2, 1, 8, 8)
+        expected, = aicc.compile(DIGITS / "digits.onnx").session()(x)
+        for devices in (["cpu", "intel"], ["intel:0", "cpu:0"]):
+            found, = package.session(devices)(x)
+            numpy.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+        with self.assertRaisesRegex(aicc.Error, "is for 2 devices"):
+            package.session("cpu")
+        with self.assertRaisesRegex(aicc.CompileError, "matches none"):
+            aicc.compile(DIGITS / "digits.onnx", targets="cpu+intel", places={"nothing": "intel"})
+
     def test_threads(self):
         def run(k):
             for _ in range(50):

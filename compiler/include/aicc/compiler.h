@@ -46,20 +46,30 @@ typedef struct aicc_compiler_value {
 
 /* What is in an input that is a sequence or an optional: "3" for so many
  * elements of the shape that its type gives, "[2,3][4,n]" for the shapes of the
- * elements (n is a dynamic dimension, so is "?"), "none" for an optional without
- * an element. For a tensor of unknown rank, its shape. */
+ * elements (n is a dynamic dimension, so is "?"), "none" for an optional
+ * without an element. For a tensor of unknown rank, its shape. */
 typedef struct aicc_compiler_sequence {
   const char *name;
   const char *contents;
 } aicc_compiler_sequence;
 
+/* Puts the nodes whose names match a regular expression on a target of a set,
+ * by its family ("intel"), or its number where a set has several of a family.
+ * Of several that match a node the last one counts. */
+typedef struct aicc_compiler_place {
+  const char *nodes;
+  const char *target;
+} aicc_compiler_place;
+
 /* Zero everything, then set struct_size and what is wanted. Newer versions only
  * append fields. */
 typedef struct aicc_compiler_options {
-  size_t struct_size;         /* sizeof(aicc_compiler_options) */
-  const char *input;          /* model file; with `model` a name for messages */
-  const char *output;         /* package file to write */
-  const char *const *targets; /* "family[:chip]"; none means "cpu" */
+  size_t struct_size; /* sizeof(aicc_compiler_options) */
+  const char *input;  /* model file; with `model` a name for messages */
+  const char *output; /* package file to write */
+  /* "family[:chip]"; none means "cpu". "cpu+intel" is a set: one program for
+   * several devices, the first for what `places` and the model don't place. */
+  const char *const *targets;
   size_t target_count;
   const aicc_compiler_dim *dims;
   size_t dim_count;
@@ -72,8 +82,11 @@ typedef struct aicc_compiler_options {
   const char *model_directory; /* where its external data is; NULL = nowhere */
   const aicc_compiler_sequence *sequences;
   size_t sequence_count;
-  int allow_tf32;        /* products of f32 may round their operands to tf32 */
-  const char *precision; /* "f16" or "bf16"; NULL or "f32" = as the model says */
+  int allow_tf32; /* products of f32 may round their operands to tf32 */
+  const char
+      *precision; /* "f16" or "bf16"; NULL or "f32" = as the model says */
+  const aicc_compiler_place *places;
+  size_t place_count;
 } aicc_compiler_options;
 
 /* What a compilation had to say. */

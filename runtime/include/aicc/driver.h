@@ -214,7 +214,8 @@ typedef struct aicc_driver {
    */
   int (*fill)(aicc_driver_stream *stream, void *destination, uint64_t bytes,
               uint64_t value, uint32_t value_bytes);
-  /* Optional: to this stream's device from another one of the same driver. */
+  /* Optional: to this stream's device from another one of the same driver.
+   * Streams of such a driver wait for events of its other devices, too. */
   int (*copy_peer)(aicc_driver_stream *stream, void *destination,
                    aicc_driver_device *source_device, const void *source,
                    uint64_t bytes);
