@@ -52,6 +52,20 @@ static PackageBuilder everything(const std::string &family,
   call->attributes = "{}";
   call->outputs = 1;
   v.variant.program.push_back(std::move(call));
+  // The same on two devices: what isn't a float is on the second, as is y.
+  auto two = std::make_unique<pkg::VariantT>(*b.package.variants[0]);
+  two->family = family + "+" + family;
+  for (uint32_t i : {0, 1}) {
+    two->devices.push_back(std::make_unique<pkg::DeviceT>());
+    two->devices[i]->target = family + (i ? ":second" : ":first");
+    two->devices[i]->family = family;
+    two->devices[i]->requires_ = {"feature"};
+  }
+  two->objects.push_back(std::make_unique<pkg::ObjectT>(*two->objects.front()));
+  two->objects.back()->device = 1;
+  for (uint32_t buffer : {1u, flag, pair[0], pair[1]})
+    two->buffers[buffer]->device = 1;
+  b.package.variants.push_back(std::move(two));
   return b;
 }
 
@@ -61,8 +75,7 @@ static PackageBuilder several(const std::string &family,
                               const std::vector<uint8_t> &kernels) {
   PackageBuilder b = affineModel(family, "elf-so", kernels);
   for (const char *name : {"wrong", "fused"}) {
-    auto variant =
-        std::make_unique<pkg::VariantT>(*b.package.variants.front());
+    auto variant = std::make_unique<pkg::VariantT>(*b.package.variants.front());
     variant->target = family + ":" + name;
     if (variant->target.ends_with("wrong"))
       variant->kernels[1]->entry = "test_add";

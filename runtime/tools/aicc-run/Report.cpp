@@ -92,6 +92,11 @@ static void printProgram(const json &list, const json &variant,
         text(variant["buffers"][index.get<size_t>()]["name"]);
     return name.empty() ? "buffer " + index.dump() : "'" + name + "'";
   };
+  // The target of one of several devices.
+  auto target = [&](const json &of) {
+    return text(variant["devices"][of["device"].get<size_t>()]["target"]);
+  };
+  const bool several = variant.contains("devices");
   for (const json &step : list) {
     const std::string op = text(step["op"]);
     std::string line;
@@ -112,6 +117,9 @@ static void printProgram(const json &list, const json &variant,
     } else if (op == "launch") {
       const json &kernel = variant["kernels"][step["kernel"].get<size_t>()];
       line = text(kernel["entry"]) + ", " + shape(step["grid"]) + " workgroups";
+      if (several)
+        line +=
+            " on " + target(variant["objects"][kernel["object"].get<size_t>()]);
       if (!step.contains("sources"))
         line += ": " + joined(kernel["sources"]);
     } else {
@@ -120,6 +128,11 @@ static void printProgram(const json &list, const json &variant,
         line += " " + buffer(index);
       if (step.contains("place"))
         line += " from byte " + text(step["place"]);
+      const json &from =
+                     variant["buffers"][step["buffers"].front().get<size_t>()],
+                 &to = variant["buffers"][step["buffers"].back().get<size_t>()];
+      if (several && from["device"] != to["device"])
+        line += " from " + target(from) + " to " + target(to);
     }
     if (step.contains("sources"))
       line += ": " + joined(step["sources"]);
@@ -131,6 +144,47 @@ static void printProgram(const json &list, const json &variant,
       printProgram(step["otherwise"], variant, indent + "  ");
     }
   }
+}
+
+// What a variant needs of a device, which is the variant where it has one only:
+// features and memory.
+static void printDevice(const json &device, const json &variant, size_t index) {
+  std::string features;
+  for (const json &feature : device["requires"])
+    features += (features.empty() ? ", needs " : " ") + text(feature);
+  const bool several = variant.contains("devices");
+  auto here = [&](const json &of) {
+    return !several || of["device"].get<size_t>() == index;
+  };
+  size_t kernels = 0, temporaries = 0, prepared = 0;
+  uint64_t code = 0;
+  std::string formats;
+  for (const json &kernel : variant["kernels"])
+    kernels += here(variant["objects"][kernel["object"].get<size_t>()]);
+  for (const json &object : variant["objects"]) {
+    if (!here(object))
+      continue;
+    code += object["bytes"].get<uint64_t>();
+    const std::string format = text(object["format"]);
+    if (formats.find(format) == std::string::npos)
+      formats += (formats.empty() ? "" : ", ") + format;
+  }
+  for (const json &buffer : variant["buffers"]) {
+    if (!here(buffer) || buffer.contains("view_of"))
+      continue;
+    temporaries += buffer["storage"] == "temporary";
+    prepared += buffer["storage"] == "prepared";
+  }
+  const char *indent = several ? "  " : "";
+  std::printf("%s%s: %zu kernels, %s of %s%s\n", indent,
+              text(device["target"]).c_str(), kernels, bytes(code).c_str(),
+              formats.c_str(), features.c_str());
+  const int64_t arena = device["arena_bytes"].get<int64_t>();
+  std::printf("%s  memory: %zu temporaries in %s, %zu prepared weights\n",
+              indent, temporaries,
+              arena >= 0 ? bytes(uint64_t(arena)).c_str()
+                         : "an arena planned at run time",
+              prepared);
 }
 
 void aicc::run::printDescription(aicc_package *package, bool asJson) {
@@ -155,32 +209,13 @@ void aicc::run::printDescription(aicc_package *package, bool asJson) {
   std::printf("weights: %zu, %s\n", root["weights"].size(),
               bytes(root["weight_bytes"].get<uint64_t>()).c_str());
   for (const json &variant : root["variants"]) {
-    uint64_t code = 0;
-    std::string formats, features;
-    for (const json &object : variant["objects"]) {
-      code += object["bytes"].get<uint64_t>();
-      const std::string format = text(object["format"]);
-      if (formats.find(format) == std::string::npos)
-        formats += (formats.empty() ? "" : ", ") + format;
+    if (variant.contains("devices")) {
+      std::printf("%s\n", text(variant["target"]).c_str());
+      for (size_t i = 0; i < variant["devices"].size(); ++i)
+        printDevice(variant["devices"][i], variant, i);
+    } else {
+      printDevice(variant, variant, 0);
     }
-    for (const json &feature : variant["requires"])
-      features += (features.empty() ? ", needs " : " ") + text(feature);
-    std::printf("%s: %zu kernels, %s of %s%s\n",
-                text(variant["target"]).c_str(), variant["kernels"].size(),
-                bytes(code).c_str(), formats.c_str(), features.c_str());
-    size_t temporaries = 0, prepared = 0;
-    for (const json &buffer : variant["buffers"]) {
-      temporaries +=
-          buffer["storage"] == "temporary" && !buffer.contains("view_of");
-      prepared +=
-          buffer["storage"] == "prepared" && !buffer.contains("view_of");
-    }
-    const int64_t arena = variant["arena_bytes"].get<int64_t>();
-    std::printf("  memory: %zu temporaries in %s, %zu prepared weights\n",
-                temporaries,
-                arena >= 0 ? bytes(uint64_t(arena)).c_str()
-                           : "an arena planned at run time",
-                prepared);
     for (const char *part : {"prepare", "program"}) {
       if (variant[part].empty())
         continue;

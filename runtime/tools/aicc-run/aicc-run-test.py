@@ -128,8 +128,10 @@ class AiccRun(unittest.TestCase):
         text = self.run_tool(package, "--describe", package=False).stdout
         for line in ["?0 = 'count'[0]: NonZero 'nz'", "fill_zero 'flag'", "if 'flag'", "?1 = 'pair'[0]: node", "else",
                      "loop ?2: ?1 times, while 'flag'; ?0 = how many there were", "swap 'pair' 'pair'",
-                     "call function"]:
+                     "call function", "copy 'taken' 'y'", "copy 'taken' 'y' from cpu:first to cpu:second"]:
             self.assertIn(line + "\n", text)
+        for line in ["  cpu:first: 2 kernels, ", "  cpu:second: 0 kernels, ", " workgroups on cpu:first: count\n"]:
+            self.assertIn(line, text)
 
     def test_fortran_order(self):
         values = [float(i) for i in range(16)]
