@@ -480,6 +480,116 @@ TEST_P(Devices, WorkAtTheSameTime) {
   EXPECT_EQ(FakeDevice::mostAtOnce, 2);
 }
 
+// What is copied keeps its memory until it was, however busy the other device
+// is, and however early it is used again.
+TEST_P(Devices, MemoryIsKeptForACopy) {
+  PackageBuilder b;
+  const uint32_t eight = b.exprs.constant(8);
+  b.input("x", f32, {eight});
+  b.output("y", f32, {eight});
+  b.output("z", f32, {eight});
+  VariantBuilder v = b.variant(families(), "elf-so", kernels());
+  ExprList &e = v.exprs;
+  const uint32_t c0 = e.constant(0), c1 = e.constant(1), c8 = e.constant(8),
+                 c32 = e.constant(32);
+  auto buffer = [&](uint32_t device, const char *name, Storage storage,
+                    uint32_t index, uint32_t first = 0, uint32_t last = 0) {
+    const uint32_t made =
+        v.buffer(name, storage, index, f32, {c8}, c32, first, last);
+    v.variant.buffers[made]->device = device;
+    return made;
+  };
+  uint32_t x[2], twice[2];
+  for (uint32_t d : {0, 1}) {
+    x[d] = buffer(d, "x", Storage::input, 0);
+    twice[d] = v.kernel("test_double", 2, 1, 1);
+    v.variant.kernels[twice[d]]->object = d;
+  }
+  auto launch = [&](uint32_t device, uint32_t from, uint32_t to) {
+    v.variant.program.push_back(
+        v.launch(twice[device], {from, to}, {c8}, {c1, c1, c1}, c0));
+  };
+  const uint32_t first = buffer(0, "first", Storage::temporary, 0, 3, 4),
+                 again = buffer(0, "again", Storage::temporary, 0, 5, 6),
+                 there = buffer(1, "there", Storage::temporary, 0, 4, 7),
+                 busy = buffer(1, "busy", Storage::temporary, 0, 0, 2),
+                 y = buffer(0, "y", Storage::output, 0),
+                 z = buffer(1, "z", Storage::output, 1);
+  for (int i = 0; i < 3; ++i)
+    launch(1, x[1], busy);
+  launch(0, x[0], first);
+  v.variant.program.push_back(
+      v.transfer(package::Operation::copy, {first, there}));
+  launch(0, first, again); // in the same memory: reads what it writes
+  launch(0, again, y);
+  launch(1, there, z);
+  create(b);
+  FakeDevice::delay = 500;
+  for (int round = 0; round < 3; ++round) {
+    Tensor in;
+    OnDevice::newTensor({8}, in);
+    for (int i = 0; i < 8; ++i)
+      OnDevice::floats(in)[i] = float(i + 10 * round + 1);
+    aicc_tensor *const inputs[] = {in};
+    aicc_tensor *outputs[2] = {nullptr, nullptr};
+    ASSERT_EQ(aicc_session_run(session, inputs, 1, outputs, 2), AICC_OK)
+        << aicc_message();
+    for (int i = 0; i < 8; ++i) {
+      EXPECT_EQ(OnDevice::floats(outputs[0])[i], 8 * OnDevice::floats(in)[i]);
+      EXPECT_EQ(OnDevice::floats(outputs[1])[i], 4 * OnDevice::floats(in)[i]);
+    }
+    for (aicc_tensor *output : outputs)
+      aicc_tensor_release(output);
+  }
+}
+
+// A copy in a loop: its memory on the way is used in every iteration, and the
+// one that receives is slow.
+TEST_P(Devices, Loops) {
+  PackageBuilder b;
+  b.package.symbol_count = 1;
+  b.output("y", f32, {b.exprs.constant(8)});
+  VariantBuilder v = b.variant(families(), "elf-so", kernels());
+  ExprList &e = v.exprs;
+  const uint32_t c0 = e.constant(0), c1 = e.constant(1), c8 = e.constant(8),
+                 c32 = e.constant(32), iteration = e.symbol(0);
+  auto buffer = [&](uint32_t device, const char *name) {
+    const uint32_t made =
+        v.buffer(name, Storage::temporary, 0, f32, {c8}, c32, 0, 6);
+    v.variant.buffers[made]->device = device;
+    return made;
+  };
+  const uint32_t value = buffer(0, "value"), there = buffer(1, "there"),
+                 sum = buffer(1, "sum");
+  const uint32_t y = v.buffer("y", Storage::output, 0, f32, {c8}, c32);
+  const uint32_t step = v.kernel("test_step", 1, 1, 2),
+                 add = v.kernel("test_add", 3, 1, 1);
+  v.variant.kernels[add]->object = 1;
+  v.variant.program.push_back(
+      v.transfer(package::Operation::fill_zero, {value}));
+  v.variant.program.push_back(v.transfer(package::Operation::fill_zero, {sum}));
+  std::vector<std::unique_ptr<pkg::InstructionT>> body;
+  body.push_back(v.launch(step, {value}, {c8, iteration}, {c1, c1, c1}, c0));
+  body.push_back(v.transfer(package::Operation::copy, {value, there}));
+  for (int i = 0; i < 3; ++i)
+    body.push_back(v.launch(add, {sum, there, sum}, {c8}, {c1, c1, c1}, c0));
+  v.variant.program.push_back(v.loop(0, c8, std::move(body)));
+  v.variant.program.push_back(v.transfer(package::Operation::copy, {sum, y}));
+  create(b);
+  FakeDevice::delay = 300;
+  Tensor out;
+  ASSERT_EQ(aicc_session_run(session, nullptr, 0, out.out(), 1), AICC_OK)
+      << aicc_message();
+  for (int i = 0; i < 8; ++i) {
+    float value = 0, sum = 0;
+    for (int k = 0; k < 8; ++k) {
+      value += float(i + k);
+      sum += 3 * value;
+    }
+    EXPECT_EQ(OnDevice::floats(out)[i], sum) << i;
+  }
+}
+
 TEST_P(Devices, WrongDevices) {
   ASSERT_EQ(openBytes(pingPong().finish(), package.out()), AICC_OK);
   const std::vector<aicc_device *> on = devices();
