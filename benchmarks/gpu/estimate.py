@@ -151,8 +151,10 @@ def estimate(chip, row, launch, regions, multiply_adds, depth, least, strided):
     # Loads that wait for each other: the first loop that loads waits for memory, others for L2.
     waits, seen = 0, False
     for region, count in zip(regions, runs):
-        if region.matrix:
-            continue  # what is multiplied was loaded ahead
+        if region.matrix:  # loaded one slice ahead, or two by copies beside the threads
+            if region.rounds or region.copied:
+                waits += count * issue["latency"] / (1 if region.rounds else 2)
+            continue
         if region.rounds and (region.loop or count * region.loaded >= read / groups / warps / 2):
             waits += count * region.rounds * issue["latency"] / (3 if seen else 1)
             seen = True

@@ -1,13 +1,21 @@
-//===- Elements.cpp - one thread per element ------------------------------===//
+//===- Elements.cpp - one thread per element, or per few ------------------===//
 //
 // Licensed under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// A thread that moves one element of 16 bits keeps too little under way for a
+// GPU's memory. Where the innermost dimension allows it a thread has as many
+// neighbours as fill 16 bytes; their loads and stores become one each.
 //
 //===----------------------------------------------------------------------===//
 
 #include "compiler/gpu/Strategies.h"
 
 #include "dialects/graph/Dims.h"
+
+#include "mlir/Dialect/Math/IR/Math.h"
 
 using namespace mlir;
 using namespace aicc;
@@ -19,6 +27,30 @@ AffineExpr aicc::gpu::productOf(ArrayRef<AffineExpr> sizes,
   for (AffineExpr size : sizes)
     product = product * size;
   return graph::simplify(product);
+}
+
+unsigned aicc::gpu::neighboursOf(const Emitter &e, AffineExpr innermost,
+                                 int64_t elements, int64_t threads) {
+  constexpr unsigned most = 16, largeBody = 64;
+  auto known = graph::constantOf(innermost);
+  if (e.options.vector == 1 || !known)
+    return 1;
+  unsigned widest = 1, operations = 0;
+  exec::KernelOp kernel = e.kernel;
+  for (Attribute type : kernel.getResultTypes()) {
+    Type element = getElementTypeOrSelf(cast<TypeAttr>(type).getValue());
+    widest = std::max(widest, storageType(element).getIntOrFloatBitWidth() / 8);
+  }
+  kernel.walk([&](Operation *op) {
+    operations += isa<math::MathDialect>(op->getDialect()) ? 16 : 1;
+  });
+  unsigned count = std::max(1u, most / widest);
+  // Large bodies repeated would be long code for little; fewer threads than
+  // keep a GPU busy would wait for each other.
+  while (count > 1 && (*known % count || elements / count < threads ||
+                       count * operations > most * largeBody))
+    count /= 2;
+  return count;
 }
 
 AffineExpr aicc::gpu::emitElements(Emitter &e) {
@@ -36,6 +68,21 @@ AffineExpr aicc::gpu::emitElements(Emitter &e) {
              return graph::equal(std::get<0>(pair), std::get<1>(pair));
            });
   };
+  bool same = llvm::all_of(llvm::seq<unsigned>(0, sizes.size()),
+                           [&](unsigned i) { return equalSizes(0, i); });
+  bool reduces = false;
+  e.kernel.walk([&](linalg::GenericOp generic) {
+    reduces |= generic.getNumReductionLoops() > 0;
+  });
+  unsigned each = 1;
+  constexpr int64_t enough = 1 << 16; // threads
+  if (same && !reduces && !sizes[0].empty())
+    if (auto total = graph::constantOf(productOf(sizes[0], context)))
+      each = neighboursOf(e, sizes[0].back(), *total, enough);
+  if (each > 1)
+    for (SmallVector<AffineExpr> &dims : sizes)
+      dims.back() = dims.back().floorDiv(each);
+
   // Enough threads for the largest result: where it isn't known which one that
   // is, for the sum. Threads beyond a result's size are masked.
   AffineExpr workgroups;
@@ -62,15 +109,23 @@ AffineExpr aicc::gpu::emitElements(Emitter &e) {
                       : e.less(thread, e.apply(count));
     e.guarded(guard, [&] {
       SmallVector<Value> index = e.delinearize(thread, sizes[i]);
-      SmallVector<std::pair<unsigned, Value>> values;
-      for (unsigned j = i; j < sizes.size(); ++j)
-        if (!done[j] && equalSizes(i, j)) {
-          values.push_back({j, e.result(j, index)});
-          done[j] = true;
+      Value first;
+      if (each > 1)
+        first = e.mul(index.back(), e.constant(each));
+      std::vector<std::tuple<unsigned, SmallVector<Value>, Value>> values;
+      for (unsigned j = i; j < sizes.size(); ++j) {
+        if (done[j] || !equalSizes(i, j))
+          continue;
+        done[j] = true;
+        for (unsigned step = 0; step < each; ++step) {
+          if (first)
+            index.back() = e.add(first, e.constant(step));
+          values.push_back({j, index, e.result(j, index)});
         }
+      }
       // A result may lie in an operand's memory: read everything first.
-      for (auto [j, value] : values)
-        e.store(j, index, value);
+      for (auto &[j, at, value] : values)
+        e.store(j, at, value);
     });
   }
   return workgroups;

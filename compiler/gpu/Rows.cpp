@@ -138,6 +138,17 @@ static Value reduceAcross(Emitter &e, Operation *combiner, Value value,
   return total;
 }
 
+/// How many neighbours a thread takes at once of what a row's threads share
+/// out; then the last of `sizes` counts runs of so many.
+static unsigned runOf(Emitter &e, SmallVector<AffineExpr> &sizes,
+                      unsigned threads) {
+  auto total = graph::constantOf(productOf(sizes, e.b.getContext()));
+  unsigned each = total ? neighboursOf(e, sizes.back(), *total, threads) : 1;
+  if (each > 1)
+    sizes.back() = sizes.back().floorDiv(each);
+  return each;
+}
+
 /// One reduction of the row.
 static void emitStage(Emitter &e, linalg::GenericOp generic,
                       ArrayRef<Value> rowIndex, Value position,
@@ -168,14 +179,24 @@ static void emitStage(Emitter &e, linalg::GenericOp generic,
                  "symbols";
     return;
   }
+  unsigned each = contiguous(generic) ? runOf(e, reducedSizes, threads) : 1;
   Value length = e.apply(productOf(reducedSizes, e.b.getContext()));
-  Value partial = e.loop(position, length, e.constant(threads), neutral,
-                         [&](Value i, ArrayRef<Value> accumulators) {
-                           for (auto [dim, value] : llvm::zip(
-                                    reduced, e.delinearize(i, reducedSizes)))
-                             loops[dim] = value;
-                           return e.yields(generic, loops, accumulators);
-                         });
+  Value partial = e.loop(
+      position, length, e.constant(threads), neutral,
+      [&](Value i, ArrayRef<Value> accumulators) {
+        for (auto [dim, value] :
+             llvm::zip(reduced, e.delinearize(i, reducedSizes)))
+          loops[dim] = value;
+        Value first =
+            each > 1 ? e.mul(loops[reduced.back()], e.constant(each)) : Value();
+        SmallVector<Value> now(accumulators);
+        for (unsigned step = 0; step < each && !e.failed; ++step) {
+          if (first)
+            loops[reduced.back()] = e.add(first, e.constant(step));
+          now = e.yields(generic, loops, now);
+        }
+        return now;
+      });
   Value total = reduceAcross(e, combiner, partial, threads, number);
   Value init = e.initials(generic, index)[0];
   if (e.failed)
@@ -221,7 +242,6 @@ AffineExpr aicc::gpu::emitRows(Emitter &e, const Rows &rows) {
           inner.push_back(i);
           innerSizes.push_back(dims[i]);
         }
-      auto write = [&] { e.store(number, index, e.result(number, index)); };
       if (inner.empty()) {
         Value guard = mayStore;
         if (threads > 1) {
@@ -230,17 +250,35 @@ AffineExpr aicc::gpu::emitRows(Emitter &e, const Rows &rows) {
                       ? Value(arith::AndIOp::create(e.b, e.loc, guard, leader))
                       : leader;
         }
-        e.guarded(guard, write);
+        e.guarded(guard,
+                  [&] { e.store(number, index, e.result(number, index)); });
         continue;
       }
       e.guarded(mayStore, [&] {
+        unsigned each = threads > 1 && inner.back() + 1 == dims.size()
+                            ? runOf(e, innerSizes, threads)
+                            : 1;
         Value length = e.apply(productOf(innerSizes, context));
         e.loop(position, length, e.constant(threads), {},
                [&](Value i, ArrayRef<Value>) {
                  for (auto [dim, value] :
                       llvm::zip(inner, e.delinearize(i, innerSizes)))
                    index[dim] = value;
-                 write();
+                 Value first =
+                     each > 1 ? e.mul(index[inner.back()], e.constant(each))
+                              : Value();
+                 // A result may lie in an operand's memory.
+                 SmallVector<std::pair<Value, Value>> values;
+                 for (unsigned step = 0; step < each; ++step) {
+                   if (first)
+                     index[inner.back()] = e.add(first, e.constant(step));
+                   values.push_back(
+                       {index[inner.back()], e.result(number, index)});
+                 }
+                 for (auto &[last, value] : values) {
+                   index[inner.back()] = last;
+                   e.store(number, index, value);
+                 }
                  return SmallVector<Value>();
                });
       });

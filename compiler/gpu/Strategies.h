@@ -17,7 +17,12 @@
 
 namespace aicc::gpu {
 
-/// One thread per element; reductions are serial loops in it.
+/// How many neighbours along the innermost dimension a thread should have, of
+/// `elements` in all, if `threads` are enough.
+unsigned neighboursOf(const Emitter &e, AffineExpr innermost, int64_t elements,
+                      int64_t threads);
+
+/// One thread per element or a few; reductions are serial loops in it.
 AffineExpr emitElements(Emitter &e);
 
 /// One thread per piece of a line along the axis of a scatter.

@@ -103,6 +103,24 @@ def elementwise():
                          ["%1", "%2"]), make)
 
 
+def runs(name, rows, columns):
+    """Large enough for several elements of a thread; f16 and bool out."""
+    t, c, o = f"tensor<{rows}x{columns}xf16>", f"tensor<{columns}xf16>", f"tensor<{rows}x{columns}xi1>"
+    body = fill_empty("%e", t) + fill_empty("%f", o)
+    body += generic("%0", 2, "pp", [("%x", t, "d0, d1"), ("%b", c, "d1")], ("%e", t),
+                    "      %s = arith.addf %i0, %i1 : f16\n"
+                    "      linalg.yield %s : f16", "d0, d1")
+    body += generic("%1", 2, "pp", [("%0", t, "d0, d1"), ("%x", t, "d0, d1")], ("%f", o),
+                    "      %s = arith.cmpf ogt, %i0, %i1 : f16\n"
+                    "      linalg.yield %s : i1", "d0, d1")
+
+    def make(rng, _):
+        x = rng.standard_normal((rows, columns)).astype(np.float16)
+        b = rng.standard_normal(columns).astype(np.float16)
+        return [x, b], [x + b, x + b > x]
+    return Kernel(kernel(name, [("x", t), ("b", c)], [t, o], body, ["%0", "%1"]), make)
+
+
 def fill_empty(name, tensor):
     return f"    {name} = tensor.empty() : {tensor}\n"
 
@@ -621,7 +639,7 @@ def arg_max():
 def kernels():
     from attention import attentions  # it builds on what is here
     result = {}
-    for k in [elementwise(), mixed_types(), dynamic_elementwise(), transpose(),
+    for k in [elementwise(), runs("runs", 128, 4104), runs("runs_short", 1024, 516), mixed_types(), dynamic_elementwise(), transpose(),
               gather(), constant_table(),
               matmul("matmul", 256, 256, 64), matmul("matmul_edges", 70, 45, 33),
               matmul("matmul_batch", 50, 64, 32, batch=3),
