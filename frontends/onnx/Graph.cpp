@@ -276,7 +276,7 @@ LogicalResult Importer::importNode(const proto::NodeProto &proto, size_t index,
   Location outer = here_;
   std::string outerDevice = device_;
   here_ = node.loc;
-  auto restore = llvm::make_scope_exit([&] {
+  llvm::scope_exit restore([&] {
     here_ = outer;
     device_ = outerDevice;
   });

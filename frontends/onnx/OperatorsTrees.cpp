@@ -511,8 +511,8 @@ static void ensemble(Node &n) {
       children[k] = leaf ? ~child : child;
     }
     bool nan = !missing.empty() && missing[i];
-    if (modes[i] != member) {
-      if (!n.require(modes[i] >= leq && modes[i] < member,
+    if (modes[i] != double(member)) {
+      if (!n.require(modes[i] >= double(leq) && modes[i] < double(member),
                      "a node's mode is out of range"))
         return;
       f.add(features[i], static_cast<int64_t>(modes[i]), splits[i], nan,

@@ -47,11 +47,12 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
       record.family = "intel";
       record.chip = chip;
       record.triple = "spirv64v1.2-unknown-unknown";
-      record.required = {"subgroup16"};
-      if (!backends::intel::matrixInstructions(chip).empty())
-        record.required.push_back("xmx" + std::to_string(record.subgroup));
-      record.fusedAttention = true;
       record.subgroup = 16;
+      const std::string subgroup = std::to_string(record.subgroup);
+      record.required = {"subgroup" + subgroup};
+      if (!backends::intel::matrixInstructions(chip).empty())
+        record.required.push_back("xmx" + subgroup);
+      record.fusedAttention = true;
       record.maxWorkgroup = 512;
       record.sharedBytes = 64 * 1024;
       records.push_back(record);
