@@ -10,13 +10,15 @@ runs of neighbours and one by one, and for the CPU alone. aicc-run compares ever
 tensor that exists on both sides, by the bounds of same_numbers.py. Models are
 the digits of examples/, some made here (branches, loops, sizes that a run finds
 out, strings, a weight and an input that all devices need), and with their names
-given, those of tests/models/small.py. Then what is wrong with a placement is
-told in one line.
+given, those of tests/models/small.py. Libraries that stand in for the vendors'
+give two devices of one driver, which copy to each other. Then what is wrong with
+a placement is told in one line.
 """
 
 import argparse
 import importlib.util
 import json
+import os
 import pathlib
 import random
 import re
@@ -25,7 +27,7 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "harness"), str(HERE.parent / "models")]
-from aicc_testing import ROOT, call, has_device, last_line, program, skip  # noqa: E402
+from aicc_testing import BUILD, ROOT, call, has_device, last_line, program, skip  # noqa: E402
 
 for module in ("numpy", "onnx"):
     if importlib.util.find_spec(module) is None:
@@ -159,14 +161,14 @@ class Table:
         print(f"{what:44s} {state:7s} {detail}", flush=True)
 
 
-def compare(table, what, path, families, options, inputs, folder):
+def compare(table, what, path, families, devices, options, inputs, folder):
     package = folder / "cut.aicc"
     targets = "+".join(CHIPS[family] for family in families)
     status, _, err = call(program("aicc"), path, f"--target={targets},{CHIPS['cpu']}", *options, "-o", package,
                           timeout=SECONDS)
     if status:
         return table.row(what, "FAILED", f"aicc: exit {status}: {last_line(err)}")
-    status, out, err = call(program("aicc-run"), package, f"--compare-devices=cpu,{'+'.join(families)}", "--json",
+    status, out, err = call(program("aicc-run"), package, f"--compare-devices=cpu,{'+'.join(devices)}", "--json",
                             *inputs, timeout=SECONDS)
     try:
         values = json.loads(out)["values"]
@@ -178,6 +180,26 @@ def compare(table, what, path, families, options, inputs, folder):
         return table.row(what, "FAILED", f"{len(wrong)} of {len(values)} tensors: {reason}; {' '.join(options)}")
     worst = max((value["difference"] for value in values if value["difference"] is not None), default=0.0)
     table.row(what, "ok", f"{worst:.1e} apart at most in {len(values)} tensors")
+
+
+def peers(table, folder):
+    """Two devices of one driver, with and without a third; places are numbers."""
+    path = folder / "shared.onnx"
+    onnx.save(shared(), path)
+    for library, variable, family in (("cuda", "AICC_CUDA_LIBRARY", "cuda:virtual"),
+                                      ("hip", "AICC_HIP_LIBRARY", "rocm:virtual")):
+        stand_in = BUILD / "lib" / f"libaicc_virtual_{library}.so"
+        if not stand_in.exists():
+            table.row(f"two of {family}", "SKIP", f"no {stand_in.name}")
+            continue
+        os.environ.update({variable: str(stand_in), "AICC_VIRTUAL_DEVICES": "2"})
+        two = [f"{family}:0", f"{family}:1"]
+        for families, devices in (([family] * 2, two), (["cpu", family, family], ["cpu", *two])):
+            for name, file in (("shared", path), ("digits", DIGITS)):
+                nodes = list(names(onnx.load(file).graph))
+                options = placement(nodes, [str(i) for i in range(len(families))], random.Random(library + name))
+                compare(table, f"{name} on {'+'.join(devices)}", file, families, devices, options, INPUTS[name], folder)
+        del os.environ[variable], os.environ["AICC_VIRTUAL_DEVICES"]
 
 
 def wrong_placements(table, folder):
@@ -232,6 +254,18 @@ def by_attribute(table, folder):
         found = [name for name, where in placed.items() if where == "intel"]
         wanted = [] if expected is None else ["n_c", "n_d", "n_e"][3 - expected:]
         table.row("by attribute", "ok" if found == wanted else "FAILED", f"{' '.join(options)}: {found} on intel")
+    # What is inside of a node is where that is, unless it says another.
+    proto = loops()
+    inside = next(each for each in proto.graph.node if each.name == "n_loop")
+    for each, value in ((inside, "intel"), (inside.attribute[0].g.node[1], "cpu")):
+        entry = each.metadata_props.add()
+        entry.key, entry.value = "aicc.device", value
+    onnx.save(proto, path)
+    _, out, err = call(program("aicc"), path, "--emit=import", "-o", "-", timeout=SECONDS)
+    found = dict(re.findall(r'(\w+) = "(\w+)"', (re.findall(r"graph.devices = {(.*?)}", out) or [""])[0]))
+    wanted = {"n_loop": "intel", "n_p": "intel", "n_q": "cpu", "n_next": "intel", "n_most": "intel",
+              "n_goes_on": "intel"}
+    table.row("by attribute, inside", "ok" if found == wanted else "FAILED", f"{found} {last_line(err)}")
 
 
 def main():
@@ -271,7 +305,9 @@ def main():
                     options = placement(nodes, families, random.Random(f"{name} {families} {seed}"))
                     if name in HOST:
                         options.append("--place=^(" + "|".join(HOST[name]) + ")$=cpu")
-                    compare(table, f"{name} on {'+'.join(families)}, {seed}", path, families, options, inputs, folder)
+                    compare(table, f"{name} on {'+'.join(families)}, {seed}", path, families, families, options,
+                            inputs, folder)
+        peers(table, folder)
         wrong_placements(table, folder)
         if has_device("intel"):
             by_attribute(table, folder)
