@@ -335,6 +335,10 @@ private:
         Value root = rootOf(launch.getOperand(i));
         bool home =
             root.getParentBlock() == &block && (!isa<BlockArgument>(root));
+        // Memory whose size the run finds out isn't there for who wrote it
+        // before that, as another value.
+        home &= !isFoundOut(launch.getOperand(i)) ||
+                graph::dimsOf(root) == graph::dimsOf(launch.getOperand(i));
         // Twice in the argument list: written under the other reader's eyes.
         unsigned uses = llvm::count_if(
             launch.getOperands(), [&](Value v) { return rootOf(v) == root; });

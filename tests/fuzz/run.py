@@ -16,6 +16,8 @@ A graph that aicc refuses is counted; refusals in other words than "unsupported
 operator" are errors, as are crashes. Failing cases are left in
 build/fuzz/SEED-K with inputs and expected outputs; the first node whose value is
 wrong is named.
+
+With --device=cpu+intel every node is on one of the two, by chance.
 """
 
 import argparse
@@ -28,6 +30,7 @@ import shutil
 import sys
 import time
 import warnings
+import zlib
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "harness")]
@@ -144,6 +147,15 @@ class Oracle:
 def prepare(model, device):
     from aicc import onnx_backend
 
+    families = device.split("+")
+    if len(families) > 1:
+        cut = type(model)()
+        cut.CopyFrom(model)
+        for node in cut.graph.node:
+            entry = node.metadata_props.add()
+            entry.key, entry.value = "aicc.device", families[zlib.crc32(node.name.encode()) % len(families)]
+        targets = "+".join("cpu:native" if family == "cpu" else family for family in families)
+        return onnx_backend.BackendRep(cut, families, targets, threads=1, jobs=1, cache=False)
     return onnx_backend.prepare(model, device, threads=1, jobs=1, cache=False)
 
 
@@ -226,8 +238,9 @@ def main():
         if importlib.util.find_spec(module) is None:
             skip(f"no Python module {module} (scripts/install.sh test)")
     python_package()
-    if not has_device(arguments.device):
-        skip(f"aicc-run lists no {arguments.device} device")
+    for device in arguments.device.split("+"):
+        if not has_device(device):
+            skip(f"aicc-run lists no {device} device")
     os.environ.update(environment())
     import onnx.reference  # noqa: F401  Loaded once, for all workers.
 

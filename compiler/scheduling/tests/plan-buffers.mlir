@@ -113,3 +113,26 @@ exec.program @program("x" = %x: tensor<8x4xf32>, "y" = %y: tensor<1x4xf32>) -> (
   %u = exec.update %x, %y at affine_map<() -> (4)> : tensor<8x4xf32>, tensor<1x4xf32>
   exec.finish %r, %u : tensor<8x4xf32>, tensor<8x4xf32>
 }
+
+// -----
+
+// A size that the run finds out: who wrote the memory before, as a value of
+// known size, keeps it for itself.
+exec.kernel @k(%a: tensor<12xf32>) -> (tensor<12xf32>) {
+  %s = graph.exp %a : tensor<12xf32>
+  exec.return %s : tensor<12xf32>
+}
+exec.kernel @over(%a: tensor<?xf32, affine_map<()[s0] -> (s0)>>) -> (tensor<?xf32, affine_map<()[s0] -> (s0)>>) attributes {in_place = array<i64: 0>} {
+  %s = graph.exp %a : tensor<?xf32, affine_map<()[s0] -> (s0)>>
+  exec.return %s : tensor<?xf32, affine_map<()[s0] -> (s0)>>
+}
+// CHECK: exec.program @program
+// CHECK-SAME: {first = 0 : i64, last = 2 : i64, name = "", {{[^}]*}}storage = "temporary", type = tensor<12xf32>}
+// CHECK-SAME: {name = "", storage = "output", type = tensor<?xf32
+exec.program @program("x" = %x: tensor<12xf32>, "n" = %n: tensor<1xi64>) -> ("y") {
+  %0 = exec.launch @k(%x) : (tensor<12xf32>) -> tensor<12xf32>
+  exec.read %n[0] symbol 0 : tensor<1xi64>
+  %1 = exec.view %0 : (tensor<12xf32>) -> tensor<?xf32, affine_map<()[s0] -> (s0)>>
+  %2 = exec.launch @over(%1) : (tensor<?xf32, affine_map<()[s0] -> (s0)>>) -> tensor<?xf32, affine_map<()[s0] -> (s0)>>
+  exec.finish %2 : tensor<?xf32, affine_map<()[s0] -> (s0)>>
+}
