@@ -59,6 +59,8 @@ public:
   mlir::gpu::GPUModuleOp module;
   mlir::LLVM::LLVMFuncOp function;
   unsigned sharedBytes = 0;
+  /// Those whose maps the kernel has been given.
+  SmallVector<BoxedTensor> tensors;
   bool shuffles = false;
   bool failed = false;
 
@@ -115,6 +117,10 @@ public:
   Value load(mlir::Type type, Value pointer, unsigned align);
   void store(Value value, Value pointer, unsigned align);
   void barrier();
+  /// The map of a tensor that is added to `tensors`.
+  Value tensorMap(BoxedTensor tensor);
+  /// Until the phase of a counter (of BoxCopy) that has the parity is over.
+  void awaitPhase(Value counter, Value parity);
   /// Calls an intrinsic of LLVM; `type` may be null.
   Value intrinsic(llvm::StringRef name, mlir::Type type,
                   ArrayRef<Value> operands);

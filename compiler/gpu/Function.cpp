@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/gpu/Emitter.h"
+#include "runtime/include/aicc/tensors.h"
 
 #include "dialects/graph/Dims.h"
 
@@ -295,6 +296,44 @@ Value Emitter::intrinsic(StringRef name, Type type, ArrayRef<Value> operands) {
 
 Value Emitter::constant32(int32_t value) {
   return LLVM::ConstantOp::create(b, loc, b.getI32IntegerAttr(value));
+}
+
+/// Maps are behind the arguments.
+static unsigned mapOffset(exec::KernelOp kernel, unsigned number) {
+  unsigned words = kernel.getArgumentTypes().size() +
+                   kernel.getResultTypes().size() +
+                   kernel.getUsedSymbols().size();
+  return llvm::alignTo(words * sizeof(uint64_t), AICC_TENSOR_MAP_ALIGN) +
+         number * AICC_TENSOR_MAP_BYTES;
+}
+
+Value Emitter::tensorMap(BoxedTensor tensor) {
+  Value arguments = function.getArgument(0);
+  Value map = LLVM::GEPOp::create(
+      b, loc, arguments.getType(), b.getI8Type(), arguments,
+      ArrayRef<LLVM::GEPArg>{int(mapOffset(kernel, tensors.size()))},
+      LLVM::GEPNoWrapFlags::inbounds);
+  tensors.push_back(std::move(tensor));
+  // The argument block grows by it.
+  auto bytes = LLVM::LLVMArrayType::get(b.getI8Type(),
+                                        mapOffset(kernel, tensors.size()));
+  function.setArgAttr(0, options.argumentAttribute, TypeAttr::get(bytes));
+  function.setArgAttr(0, LLVM::LLVMDialect::getAlignAttrName(),
+                      b.getI64IntegerAttr(AICC_TENSOR_MAP_ALIGN));
+  return map;
+}
+
+void Emitter::awaitPhase(Value counter, Value parity) {
+  auto loop = scf::WhileOp::create(b, loc, TypeRange(), ValueRange());
+  OpBuilder::InsertionGuard guard(b);
+  b.createBlock(&loop.getBefore());
+  Value over =
+      intrinsic(options.boxCopy.tryWait, b.getI1Type(), {counter, parity});
+  Value always = arith::ConstantOp::create(b, loc, b.getBoolAttr(true));
+  scf::ConditionOp::create(b, loc, arith::XOrIOp::create(b, loc, over, always),
+                           ValueRange());
+  b.createBlock(&loop.getAfter());
+  scf::YieldOp::create(b, loc);
 }
 
 void Emitter::barrier() { mlir::gpu::BarrierOp::create(b, loc); }

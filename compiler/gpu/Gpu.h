@@ -49,6 +49,28 @@ struct MatrixLoad {
   llvm::StringRef two, four; // tiles at once; empty: there are none
 };
 
+/// Copies of boxes of a tensor to shared memory, by a map of the tensor that the
+/// launch provides (aicc/tensors.h). One thread begins them; a counter in shared
+/// memory, a word of 64 bits, knows when they are done.
+struct BoxCopy {
+  /// (to, counter, map, i32 coordinates from the innermost on); null: none.
+  std::function<void(mlir::OpBuilder &, mlir::Location, mlir::Value to,
+                     mlir::Value counter, mlir::Value map,
+                     mlir::ValueRange coordinates)>
+      copy;
+  /// Intrinsics: (counter, i32 arrivals of a phase); makes that known;
+  /// (counter, i32 bytes) arrives and expects so many more bytes, gives an i64;
+  /// (counter, i32 parity) whether the phase of that parity is over, an i1.
+  llvm::StringRef init, publishInit, expect, tryWait;
+};
+
+/// A tensor of which a kernel copies boxes: aicc/tensors.h.
+struct BoxedTensor {
+  unsigned argument, elementBytes;
+  llvm::SmallVector<uint64_t, 5> sizes, strides;
+  llvm::SmallVector<uint32_t, 5> box;
+};
+
 /// What a vendor decides.
 struct Options {
   /// Threads that run in lockstep; a workgroup is `subgroup` x n threads.
@@ -75,6 +97,7 @@ struct Options {
   bool allowTf32 = false;
   /// Copies from global to shared memory that go on beside the threads.
   AsyncCopy asyncCopy;
+  BoxCopy boxCopy;
   MatrixLoad matrixLoad;
   /// Take the position in the subgroup from gpu.lane_id, not from the thread
   /// id (some compilers vectorise over the former only).

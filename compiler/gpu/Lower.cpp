@@ -9,6 +9,7 @@
 #include "compiler/lowering/Lowering.h"
 
 #include "dialects/graph/Graph.h"
+#include "runtime/include/aicc/tensors.h"
 
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
@@ -50,6 +51,31 @@ void aicc::gpu::registerDialects(DialectRegistry &registry) {
   registerBuiltinDialectTranslation(registry);
   registerGPUDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
+}
+
+/// ENTRY__tensors: aicc/tensors.h.
+static void describeTensors(Emitter &e) {
+  aicc_tensors all{};
+  all.version = AICC_TENSORS_VERSION;
+  all.count = e.tensors.size();
+  assert(all.count <= AICC_TENSORS_MOST && "more tensors than there is room");
+  for (auto [number, tensor] : llvm::enumerate(e.tensors)) {
+    aicc_tensor &to = all.tensors[number];
+    to.argument = tensor.argument;
+    to.element_bytes = tensor.elementBytes;
+    to.rank = tensor.sizes.size();
+    llvm::copy(tensor.box, to.box);
+    llvm::copy(tensor.sizes, to.sizes);
+    llvm::copy(tensor.strides, to.strides);
+  }
+  OpBuilder::InsertionGuard guard(e.b);
+  e.b.setInsertionPointToStart(e.module.getBody());
+  StringRef bytes(reinterpret_cast<const char *>(&all), sizeof all);
+  LLVM::GlobalOp::create(
+      e.b, e.loc, LLVM::LLVMArrayType::get(e.b.getI8Type(), bytes.size()),
+      /*isConstant=*/true, LLVM::Linkage::External,
+      (e.function.getName() + "__tensors").str(), e.b.getStringAttr(bytes),
+      /*alignment=*/8, /*addrSpace=*/1);
 }
 
 LogicalResult aicc::gpu::lowerKernel(exec::KernelOp kernel,
@@ -98,6 +124,8 @@ LogicalResult aicc::gpu::lowerKernel(exec::KernelOp kernel,
   out.workgroup = {own.subgroup, own.workgroup / own.subgroup, 1};
   out.sharedBytes = e.sharedBytes;
   out.shuffles = e.shuffles;
+  if (!e.tensors.empty())
+    describeTensors(e);
   if (options.finish)
     options.finish(e.function, out.workgroup);
   return success();

@@ -64,6 +64,8 @@ MatrixOperand::MatrixOperand(Emitter &e, const MatrixPlan &plan, bool isA,
     across = findSource(dims.back(), sizes.back());
   if (across)
     memoryLines = lines / (lineBytes / bytes) * depth;
+  if (source && plan.instruction->async && e.options.boxCopy.copy)
+    findBoxes();
   // Across lines a thread takes as many as fill 4 bytes, if enough threads
   // have something to do then.
   unsigned perThread = lines * chunksOfLine / e.options.workgroup;
@@ -105,6 +107,93 @@ bool MatrixOperand::findSource(unsigned runningDim, AffineExpr runningSize) {
     return false;
   source = given;
   return true;
+}
+
+/// A slice is a box if lines and depth are dimensions of the tensor each, or
+/// neighbouring ones in their order, which count as one; all sizes are known.
+void MatrixOperand::findBoxes() {
+  linalg::GenericOp generic = c.generic;
+  AffineMap map = generic.getMatchingIndexingMap(
+      &generic->getOpOperand(cast<BlockArgument>(inBody).getArgNumber()));
+  SmallVector<AffineExpr> tensorDims = dimsOf(e.kernel, source);
+  constexpr unsigned mostDims = 5, longestSide = 256;
+  if (lines > longestSide)
+    return;
+  SmallVector<unsigned> loops;
+  SmallVector<uint64_t> boxedSizes;
+  ArrayRef<AffineExpr> results = map.getResults();
+  for (unsigned at = 0; at < results.size();) {
+    auto dim = dyn_cast<AffineDimExpr>(results[at]);
+    if (!dim || llvm::is_contained(loops, dim.getPosition()))
+      return;
+    unsigned loop = dim.getPosition(), length = 1;
+    for (ArrayRef<unsigned> joint : {dims, ArrayRef<unsigned>(c.reduced)})
+      if (loop == joint.front()) {
+        for (auto [number, member] : llvm::enumerate(joint))
+          if (at + number >= results.size() ||
+              results[at + number] !=
+                  getAffineDimExpr(member, map.getContext()))
+            return;
+        length = joint.size();
+      } else if (llvm::is_contained(joint, loop)) {
+        return;
+      }
+    uint64_t size = 1;
+    for (AffineExpr part : ArrayRef(tensorDims).slice(at, length)) {
+      auto known = graph::constantOf(part);
+      if (!known)
+        return;
+      size *= *known;
+    }
+    // What lies outside counts as zero.
+    AffineExpr whole = loop == dims.front()        ? total
+                       : loop == c.reduced.front() ? depthTotal
+                                                   : AffineExpr();
+    if (size > INT32_MAX ||
+        (whole && graph::constantOf(whole) != int64_t(size)))
+      return;
+    loops.push_back(loop);
+    boxedSizes.push_back(size);
+    at += length;
+  }
+  if (!llvm::is_contained(loops, dims.front()) ||
+      !llvm::is_contained(loops, c.reduced.front()) || loops.size() > mostDims)
+    return;
+  tensor = {source.getArgNumber(), bytes, {}, {}, {}};
+  uint64_t stride = bytes;
+  for (auto [loop, size] : llvm::reverse(llvm::zip(loops, boxedSizes))) {
+    tensor.sizes.push_back(size);
+    tensor.strides.push_back(stride);
+    stride *= size;
+    tensor.box.push_back(loop == dims.front()
+                             ? (across ? lineBytes / bytes : lines)
+                         : loop == c.reduced.front() ? depth
+                                                     : 1);
+    boxed.push_back(loop);
+  }
+}
+
+void MatrixOperand::useBoxes() { map = e.tensorMap(tensor); }
+
+void MatrixOperand::copyBoxes(SmallVector<Value> &point, Value first, Value k0,
+                              Value stage, Value counter) {
+  // Lying across, a box is as wide as a line of memory.
+  unsigned wide = across ? lineBytes / bytes : lines;
+  auto word = [&](Value index) -> Value {
+    return arith::IndexCastOp::create(e.b, e.loc, e.b.getI32Type(), index);
+  };
+  for (unsigned line = 0; line < lines; line += wide) {
+    SmallVector<Value> coordinates;
+    for (unsigned loop : boxed)
+      coordinates.push_back(word(loop == dims.front()
+                                     ? e.add(first, e.constant(line))
+                                 : loop == c.reduced.front() ? k0
+                                                             : point[loop]));
+    Value at = e.add(e.constant(line * depth),
+                     e.mul(stage, e.constant(lines * depth)));
+    e.options.boxCopy.copy(e.b, e.loc, e.sharedPointer(memory, type, at),
+                           counter, map, coordinates);
+  }
 }
 
 /// Loads of tiles want fragments made of them: 4 bytes of a line per lane, 4

@@ -49,6 +49,14 @@ public:
   /// Both at once, beside the threads, if the hardware can.
   bool copies() const { return source != nullptr; }
   void copy(SmallVector<Value> &point, Value first, Value k0, Value stage);
+  /// Whether boxes of the tensor in memory are its slices.
+  bool hasBoxes() const { return !boxed.empty(); }
+  /// From now on slices are copied so.
+  void useBoxes();
+  unsigned sliceBytes() const { return lines * depth * bytes; }
+  /// By one thread, as one or a few boxes.
+  void copyBoxes(SmallVector<Value> &point, Value first, Value k0, Value stage,
+                 Value counter);
   /// The fragment of the instruction whose tile begins at a line of the
   /// subgroup's part and a place of the slice.
   Value fragment(unsigned line, unsigned place, Value stage);
@@ -71,6 +79,7 @@ private:
   /// The first line of a slice, the first depth, within bounds.
   Value clampedLine(Value line);
   bool findSource(unsigned runningDim, AffineExpr runningSize);
+  void findBoxes();
   void findLoad();
   Value joined(SmallVector<Value> parts, unsigned size);
   Value exclusiveOr(Value x, Value y);
@@ -93,7 +102,10 @@ private:
   unsigned memoryLines;             // of a slice
   bool alongDepth; // neighbours in memory are neighbours in depth
   bool across = false;
-  unsigned group = 1; // neighbouring lines that a thread takes at once
+  unsigned group = 1;          // neighbouring lines that a thread takes at once
+  SmallVector<unsigned> boxed; // loops of the tensor's dimensions, if it has
+  BoxedTensor tensor;
+  Value map;
   Value memory;
   Value lineBase;            // of the part, elements from the slice's begin
   SmallVector<Value> turned; // place of the lane's chunk ^ 0, 1, 2, ...

@@ -159,7 +159,12 @@ std::optional<MatrixPlan> aicc::gpu::planMatrixTiles(exec::KernelOp kernel,
     if (plan.depth % row.depth)
       continue;
     if (row.async) {
-      if (options.workgroup % row.lanes() == 0)
+      // Where columns are neighbours in memory, they fill whole lines there.
+      bool across =
+          row.async->across &&
+          !runsAlong(c->generic, b, c->reduced.back(), c->columns.back());
+      bool whole = row.columns % plan.depth == 0; // of as many elements
+      if (options.workgroup % row.lanes() == 0 && (whole || !across))
         planAsync(async, plan, options, sizes);
       continue;
     }
@@ -214,6 +219,59 @@ static void multiplyAsync(Emitter &e, const MatrixPlan &plan, MatrixOperand &a,
       }
   e.intrinsic(async.commit, nullptr, {});
 }
+
+namespace {
+/// A ring whose stages are filled by boxes: one thread begins the copies, and a
+/// counter for each stage knows when they have come.
+class BoxRing {
+public:
+  BoxRing(Emitter &e, const MatrixPlan &plan, MatrixOperand &a,
+          MatrixOperand &b)
+      : e(e), a(a), b(b) {
+    a.useBoxes();
+    b.useBoxes();
+    counters = e.shared(e.b.getI64Type(), plan.stages, "counters");
+    Value thread =
+        e.add(e.lane, e.mul(e.group, e.constant(e.options.subgroup)));
+    begins = e.less(thread, e.constant(1));
+    e.guarded(begins, [&] {
+      for (unsigned i = 0; i < plan.stages; ++i)
+        e.intrinsic(e.options.boxCopy.init, nullptr,
+                    {counter(e.constant(i)), e.constant32(1)});
+      e.intrinsic(e.options.boxCopy.publishInit, nullptr, {});
+    });
+    e.barrier();
+  }
+
+  /// The slice from depth `k0` on; nothing if there is none.
+  void fill(SmallVector<Value> &point, Value firstRow, Value firstColumn,
+            Value k0, Value depthEnd, Value stage) {
+    e.guarded(begins, [&] {
+      e.guarded(e.less(k0, depthEnd), [&] {
+        e.intrinsic(
+            e.options.boxCopy.expect, e.b.getI64Type(),
+            {counter(stage), e.constant32(a.sliceBytes() + b.sliceBytes())});
+        a.copyBoxes(point, firstRow, k0, stage, counter(stage));
+        b.copyBoxes(point, firstColumn, k0, stage, counter(stage));
+      });
+    });
+  }
+
+  void await(Value stage, Value parity) {
+    e.awaitPhase(counter(stage), arith::IndexCastOp::create(
+                                     e.b, e.loc, e.b.getI32Type(), parity));
+  }
+
+private:
+  Value counter(Value stage) {
+    return e.sharedPointer(counters, e.b.getI64Type(), stage);
+  }
+
+  Emitter &e;
+  MatrixOperand &a, &b;
+  Value counters, begins;
+};
+} // namespace
 
 AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
   const Contraction &c = plan.contraction;
@@ -273,7 +331,10 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
   // on beside the threads, the one before is still being read.
   Value depthEnd = e.apply(depthTotal);
   unsigned ahead = plan.stages - (async ? 2 : 1);
-  bool anyCopies = a.copies() || b.copies();
+  std::optional<BoxRing> boxes;
+  if (a.hasBoxes() && b.hasBoxes())
+    boxes.emplace(e, plan, a, b);
+  bool anyCopies = !boxes && (a.copies() || b.copies());
   auto begin = [&](MatrixOperand &operand, Value first, Value k0, Value stage) {
     if (!operand.copies())
       return operand.fetch(point, first, k0);
@@ -286,6 +347,10 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
   };
   for (unsigned i = 0; i < ahead; ++i) {
     Value k0 = e.constant(i * plan.depth), stage = e.constant(i);
+    if (boxes) {
+      boxes->fill(point, firstRow, firstColumn, k0, depthEnd, stage);
+      continue;
+    }
     SmallVector<Value> ofA = begin(a, firstRow, k0, stage);
     SmallVector<Value> ofB = begin(b, firstColumn, k0, stage);
     commit();
@@ -294,8 +359,9 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
     a.put(ofA, stage);
     b.put(ofB, stage);
   }
+  // The stage of the slice, and the parity of how often it was filled before.
   SmallVector<Value> carried = sums;
-  carried.push_back(e.constant(0));
+  carried.append({e.constant(0), e.constant(0)});
   SmallVector<Value> ended;
   e.loop(
       e.constant(0), depthEnd, e.constant(plan.depth), carried,
@@ -305,10 +371,12 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
         if (anyCopies)
           e.intrinsic(e.options.asyncCopy.wait, nullptr,
                       {e.constant32(ahead - 1)});
-        if (async)
+        Value stage = before[before.size() - 2], parity = before.back();
+        if (boxes)
+          boxes->await(stage, parity);
+        else if (async)
           e.intrinsic(async->publish, nullptr, {});
         e.barrier();
-        Value stage = before.back();
         auto after = [&](Value number, unsigned steps) {
           Value next = e.add(number, e.constant(steps));
           return e.select(e.less(next, e.constant(plan.stages)), next,
@@ -319,9 +387,14 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
         SmallVector<Value> next(before);
         if (async)
           multiplyAsync(e, plan, a, b, stage, next);
-        SmallVector<Value> ofA = begin(a, firstRow, k1, filled);
-        SmallVector<Value> ofB = begin(b, firstColumn, k1, filled);
-        commit();
+        SmallVector<Value> ofA, ofB;
+        if (boxes) {
+          boxes->fill(point, firstRow, firstColumn, k1, depthEnd, filled);
+        } else {
+          ofA = begin(a, firstRow, k1, filled);
+          ofB = begin(b, firstColumn, k1, filled);
+          commit();
+        }
         if (e.failed)
           return SmallVector<Value>(before);
         if (async) // all but this slice have been multiplied
@@ -341,7 +414,12 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
         }
         a.put(ofA, filled);
         b.put(ofB, filled);
-        next.back() = after(stage, 1);
+        Value following = after(stage, 1);
+        next[next.size() - 2] = following;
+        if (boxes)
+          next.back() =
+              e.select(e.less(e.constant(0), following), parity,
+                       e.add(e.constant(1), e.mul(parity, e.constant(-1))));
         return next;
       },
       &ended);

@@ -26,25 +26,12 @@
 #include "llvm/IR/ReplaceConstant.h"
 #include "llvm/IR/Verifier.h"
 #include "llvm/Support/raw_ostream.h"
-#include "llvm/TargetParser/Host.h"
 
 #include <cstddef>
 #include <map>
-#include <mutex>
 
 using namespace llvm;
 using namespace aicc::gpu;
-
-extern "C" {
-void LLVMInitializeX86Target();
-void LLVMInitializeX86TargetInfo();
-void LLVMInitializeX86TargetMC();
-void LLVMInitializeX86AsmPrinter();
-void LLVMInitializeAArch64Target();
-void LLVMInitializeAArch64TargetInfo();
-void LLVMInitializeAArch64TargetMC();
-void LLVMInitializeAArch64AsmPrinter();
-}
 
 namespace {
 
@@ -244,7 +231,11 @@ private:
     alloca.eraseFromParent();
   }
 
-  Value *service(size_t offset, FunctionType *type, ArrayRef<Value *> values) {
+  Value *service(size_t offset, Type *result, ArrayRef<Value *> values) {
+    SmallVector<Type *> types;
+    for (Value *value : values)
+      types.push_back(value->getType());
+    auto *type = FunctionType::get(result, types, false);
     Value *services = member(offsetof(aicc_virtual_thread, services), pointer);
     Value *function =
         b.CreateLoad(pointer, b.CreateConstInBoundsGEP1_64(
@@ -272,11 +263,9 @@ private:
 
   void access(Instruction &inst, Value *address, Value *bytes, uint32_t align,
               uint32_t flags) {
-    service(
-        offsetof(aicc_virtual_services, access),
-        FunctionType::get(none, {pointer, pointer, i64, i32, i32, i32}, false),
-        {self, address, bytes, b.getInt32(align), b.getInt32(flags),
-         b.getInt32(siteOf.lookup(&inst))});
+    service(offsetof(aicc_virtual_services, access), none,
+            {self, address, bytes, b.getInt32(align), b.getInt32(flags),
+             b.getInt32(siteOf.lookup(&inst))});
   }
 
   void rewriteCall(CallBase &call) {
@@ -339,11 +328,9 @@ private:
            " bits, expected 1 to 64");
       return Constant::getNullValue(value->getType());
     }
-    Value *moved = service(
-        offsetof(aicc_virtual_services, shuffle),
-        FunctionType::get(i64, {pointer, i64, i32, i32, i64, i32}, false),
-        {self, widen(value), b.getInt32(kind), operand, mask,
-         b.getInt32(siteOf.lookup(&call))});
+    Value *moved = service(offsetof(aicc_virtual_services, shuffle), i64,
+                           {self, widen(value), b.getInt32(kind), operand, mask,
+                            b.getInt32(siteOf.lookup(&call))});
     return narrow(moved, value->getType());
   }
 
@@ -445,11 +432,7 @@ private:
         values[2] = spill(next, row.c, row.cPieces, row.result);
       else
         ++next;
-    service(offsetof(aicc_virtual_services, matrix),
-            FunctionType::get(
-                none,
-                {pointer, pointer, pointer, pointer, pointer, pointer, i32},
-                false),
+    service(offsetof(aicc_virtual_services, matrix), none,
             {self, matrixTable(row), values[0], values[1], values[2], values[2],
              b.getInt32(siteOf.lookup(&call))});
     Value *result;
@@ -501,9 +484,9 @@ private:
         b.CreateStore(call.getArgOperand(i), at(i));
       Value *site = b.getInt32(siteOf.lookup(&call));
       if (finishes) {
-        wait(b.getInt32(0), site);
-        service(offsetof(aicc_virtual_services, matrix_result),
-                FunctionType::get(none, {pointer, pointer, i64, i32}, false),
+        service(offsetof(aicc_virtual_services, matrix_wait), none,
+                {self, b.getInt32(0), site});
+        service(offsetof(aicc_virtual_services, matrix_result), none,
                 {self, memory, b.getInt64(uint64_t(count) * bytes), site});
       } else {
         Value *across = b.getInt32(0);
@@ -513,12 +496,9 @@ private:
             across = b.CreateOr(across,
                                 b.CreateMul(call.getArgOperand(count + number),
                                             b.getInt32(flag)));
-        service(
-            offsetof(aicc_virtual_services, matrix_begin),
-            FunctionType::get(
-                none, {pointer, pointer, i64, i64, i32, pointer, i32}, false),
-            {self, matrixTable(row), call.getArgOperand(count),
-             call.getArgOperand(count + 1), across, memory, site});
+        service(offsetof(aicc_virtual_services, matrix_begin), none,
+                {self, matrixTable(row), call.getArgOperand(count),
+                 call.getArgOperand(count + 1), across, memory, site});
       }
       Value *result = PoisonValue::get(call.getType());
       for (unsigned i = 0; i < count; ++i)
@@ -531,10 +511,19 @@ private:
     fail("the virtual device knows no meaning of the assembly '" + text + "'");
   }
 
-  void wait(Value *pending, Value *site) {
-    service(offsetof(aicc_virtual_services, matrix_wait),
-            FunctionType::get(none, {pointer, i32, i32}, false),
-            {self, pending, site});
+  /// A service with the first operands of a call: pointers and i32.
+  void serve(CallBase &call, size_t offset, unsigned operands,
+             bool withSite = true) {
+    SmallVector<Value *> values{self};
+    for (unsigned i = 0; i < operands; ++i) {
+      Value *operand = call.getArgOperand(i);
+      values.push_back(operand->getType()->isPointerTy()
+                           ? plainPointer(operand)
+                           : b.CreateZExtOrTrunc(operand, i32));
+    }
+    if (withSite)
+      values.push_back(b.getInt32(siteOf.lookup(&call)));
+    service(offset, none, values);
   }
 
   Value *plainPointer(Value *address) {
@@ -595,9 +584,7 @@ private:
       break;
     }
     case Meaning::barrier:
-      service(offsetof(aicc_virtual_services, barrier),
-              FunctionType::get(none, {pointer, i32}, false),
-              {self, b.getInt32(siteOf.lookup(&call))});
+      serve(call, offsetof(aicc_virtual_services, barrier), 0);
       break;
     case Meaning::shuffleXor:
       result = shuffle(call, call.getArgOperand(0), AICC_VIRTUAL_SHUFFLE_XOR,
@@ -639,9 +626,7 @@ private:
                        everyLane());
       break;
     case Meaning::copyAsync:
-      service(offsetof(aicc_virtual_services, copy),
-              FunctionType::get(
-                  none, {pointer, pointer, pointer, i64, i64, i32}, false),
+      service(offsetof(aicc_virtual_services, copy), none,
               {self, plainPointer(call.getArgOperand(0)),
                plainPointer(call.getArgOperand(1)), b.getInt64(16),
                b.CreateZExt(call.getArgOperand(2), i64),
@@ -670,30 +655,51 @@ private:
       break;
     }
     case Meaning::matrixFence:
-      service(offsetof(aicc_virtual_services, matrix_fence),
-              FunctionType::get(none, {pointer}, false), {self});
+      serve(call, offsetof(aicc_virtual_services, matrix_fence), 0, false);
       break;
     case Meaning::matrixCommit:
-      service(offsetof(aicc_virtual_services, matrix_commit),
-              FunctionType::get(none, {pointer, i32}, false),
-              {self, b.getInt32(siteOf.lookup(&call))});
+      serve(call, offsetof(aicc_virtual_services, matrix_commit), 0);
       break;
     case Meaning::matrixWait:
-      wait(b.CreateZExtOrTrunc(call.getArgOperand(0), i32),
-           b.getInt32(siteOf.lookup(&call)));
+      serve(call, offsetof(aicc_virtual_services, matrix_wait), 1);
       break;
     case Meaning::publish:
-      service(offsetof(aicc_virtual_services, publish),
-              FunctionType::get(none, {pointer}, false), {self});
+      serve(call, offsetof(aicc_virtual_services, publish), 0, false);
       break;
+    case Meaning::counterInit:
+      serve(call, offsetof(aicc_virtual_services, counter_init), 2);
+      break;
+    case Meaning::counterExpect:
+      serve(call, offsetof(aicc_virtual_services, counter_expect), 2);
+      if (!call.use_empty())
+        return fail("the state of a counter is used, which a virtual device "
+                    "can't follow");
+      break;
+    case Meaning::counterWait:
+      serve(call, offsetof(aicc_virtual_services, counter_wait), 2);
+      result = b.getTrue();
+      break;
+    case Meaning::copyBox2:
+    case Meaning::copyBox3:
+    case Meaning::copyBox4:
+    case Meaning::copyBox5: {
+      unsigned rank = unsigned(meaning) - unsigned(Meaning::copyBox2) + 2;
+      Value *coordinates = temporary(rank * sizeof(int32_t));
+      for (unsigned i = 0; i < rank; ++i)
+        b.CreateStore(call.getArgOperand(3 + i),
+                      b.CreateConstInBoundsGEP1_64(i32, coordinates, i));
+      service(offsetof(aicc_virtual_services, copy_box), none,
+              {self, plainPointer(call.getArgOperand(0)),
+               plainPointer(call.getArgOperand(1)),
+               plainPointer(call.getArgOperand(2)), coordinates,
+               b.getInt32(rank), b.getInt32(siteOf.lookup(&call))});
+      break;
+    }
     case Meaning::copyCommit:
-      service(offsetof(aicc_virtual_services, copy_commit),
-              FunctionType::get(none, {pointer}, false), {self});
+      serve(call, offsetof(aicc_virtual_services, copy_commit), 0, false);
       break;
     case Meaning::copyWait:
-      service(offsetof(aicc_virtual_services, copy_wait),
-              FunctionType::get(none, {pointer, i32, i32}, false),
-              {self, call.getArgOperand(0), b.getInt32(siteOf.lookup(&call))});
+      serve(call, offsetof(aicc_virtual_services, copy_wait), 1);
       break;
     }
     if (result && result->getType() != call.getType()) {
@@ -743,32 +749,10 @@ private:
 
 } // namespace
 
-static std::unique_ptr<TargetMachine> hostMachine() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    LLVMInitializeX86TargetInfo();
-    LLVMInitializeX86Target();
-    LLVMInitializeX86TargetMC();
-    LLVMInitializeX86AsmPrinter();
-    LLVMInitializeAArch64TargetInfo();
-    LLVMInitializeAArch64Target();
-    LLVMInitializeAArch64TargetMC();
-    LLVMInitializeAArch64AsmPrinter();
-  });
-  Triple triple(sys::getDefaultTargetTriple());
-  return createTargetMachine(triple, triple.isX86() ? "x86-64-v3" : "generic",
-                             "", Reloc::PIC_);
-}
-
-StringRef aicc::gpu::virtualHost() {
-  return Triple(sys::getDefaultTargetTriple()).isX86() ? "x86-64-v3"
-                                                       : "aarch64";
-}
-
 std::string aicc::gpu::emitVirtual(Module &module, StringRef entry,
                                    const VirtualOptions &options,
                                    std::string *assembly, std::string &error) {
-  std::unique_ptr<TargetMachine> machine = hostMachine();
+  std::unique_ptr<TargetMachine> machine = virtualMachine();
   if (!machine) {
     error = "this build of LLVM has no target for this machine";
     return "";

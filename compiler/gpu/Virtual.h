@@ -21,7 +21,9 @@
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/IR/Module.h"
+#include "llvm/Target/TargetMachine.h"
 
+#include <memory>
 #include <string>
 
 namespace aicc::gpu {
@@ -56,6 +58,14 @@ enum class Meaning {
   matrixCommit,
   matrixWait, // (i64 n)
   publish,
+  // Of copies of boxes: gpu::BoxCopy.
+  counterInit,
+  counterExpect,
+  counterWait,
+  copyBox2, // (to, counter, map, i32 coordinates ...)
+  copyBox3,
+  copyBox4,
+  copyBox5,
 };
 
 struct Intrinsic {
@@ -71,6 +81,9 @@ struct VirtualOptions {
 
 /// What the host of a virtual device must have for the code to run.
 llvm::StringRef virtualHost();
+
+/// For that host; null if this build has no code generator for it.
+std::unique_ptr<llvm::TargetMachine> virtualMachine();
 
 /// Turns `module`, which holds one kernel, into one for the host and emits it;
 /// empty with a message if it uses what has no known meaning. `assembly`, if

@@ -188,6 +188,53 @@ TEST_F(EntryPoints, WhatMayNotBeCaptured) {
   EXPECT_EQ(call("EventDestroy", event), 0);
 }
 
+TEST_F(EntryPoints, MapsOfTensors) {
+  if (vendor != &cudaUnderTest)
+    GTEST_SKIP() << "HIP has no maps";
+  alignas(64) unsigned char map[2 * 128] = {};
+  alignas(16) static unsigned char memory[64];
+  struct Given {
+    void *out;
+    int type = 6; // of 16 bits
+    uint32_t rank = 2;
+    void *address = memory;
+    uint64_t sizes[2] = {72, 40}, strides[1] = {144};
+    uint32_t box[2] = {64, 32}, steps[2] = {1, 1};
+    int swizzle = 3; // of 128 bytes
+  };
+  auto encode = [&](Given given) {
+    return call("TensorMapEncodeTiled", given.out, given.type, given.rank,
+                given.address, static_cast<const uint64_t *>(given.sizes),
+                static_cast<const uint64_t *>(given.strides),
+                static_cast<const uint32_t *>(given.box),
+                static_cast<const uint32_t *>(given.steps), 0, given.swizzle, 2,
+                0);
+  };
+  const Given right{map};
+  EXPECT_EQ(encode(right), 0);
+  auto refused = [&](auto change) {
+    Given wrong = right;
+    change(wrong);
+    return encode(wrong) == 1; // invalid value
+  };
+  EXPECT_TRUE(refused([&](Given &g) { g.out = map + 8; }));
+  EXPECT_TRUE(refused([](Given &g) { g.address = memory + 2; }));
+  EXPECT_TRUE(refused([](Given &g) { g.address = nullptr; }));
+  EXPECT_TRUE(refused([](Given &g) { g.strides[0] = 72; }));
+  EXPECT_TRUE(refused([](Given &g) { g.box[1] = 257; }));
+  EXPECT_TRUE(refused([](Given &g) { g.box[0] = 72; })) << "over 128 bytes";
+  EXPECT_TRUE(refused([](Given &g) { g.sizes[1] = 0; }));
+  EXPECT_TRUE(refused([](Given &g) { g.rank = 6; }));
+  EXPECT_TRUE(refused([](Given &g) { g.type = 99; }));
+  // Only constants of modules are read without a stream.
+  uint64_t word = 0;
+  EXPECT_EQ(
+      call("MemcpyDtoH_v2", static_cast<void *>(&word),
+           static_cast<unsigned long long>(reinterpret_cast<uintptr_t>(memory)),
+           sizeof word),
+      1);
+}
+
 TEST_F(EntryPoints, AContextIsNeeded) {
   if (vendor != &cudaUnderTest)
     GTEST_SKIP() << "HIP has a device by itself";

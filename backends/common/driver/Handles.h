@@ -103,6 +103,7 @@ struct Kernel {
   std::string entry;
   void *function = nullptr;
   std::atomic<uint32_t> allowedShared{48 << 10};
+  aicc_tensors tensors{}; // whose maps are to follow the arguments
 };
 
 struct Module {

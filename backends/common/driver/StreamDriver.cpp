@@ -302,15 +302,51 @@ int moduleKernel(aicc_driver_module *handle, const char *entry,
     const std::string what =
         "finding kernel '" + made->entry + "' of object '" + module.name + "'";
     if (const int status = on(*module.device, what, [&](const Calls &calls) {
-          return calls.moduleFunction(&made->function, module.handle, entry);
+          const int code =
+              calls.moduleFunction(&made->function, module.handle, entry);
+          return code ? code
+                      : module.device->vendor->findTensors(
+                            module.handle, made->entry, made->tensors);
         })) {
       module.kernels.erase(entry);
       return status;
+    }
+    if (made->tensors.count && (made->tensors.version != AICC_TENSORS_VERSION ||
+                                made->tensors.count > AICC_TENSORS_MOST)) {
+      const std::string found = std::to_string(made->tensors.version);
+      module.kernels.erase(entry);
+      return fail(AICC_UNSUPPORTED,
+                  what + ": it wants maps of tensors of version " + found +
+                      ", expected " + std::to_string(AICC_TENSORS_VERSION));
     }
     kernel = std::move(made);
   }
   *out = reinterpret_cast<aicc_driver_kernel *>(kernel.get());
   return AICC_OK;
+}
+
+// The arguments and behind them the maps that the kernel wants.
+static int appendMaps(Vendor &vendor, const aicc_tensors &tensors,
+                      const aicc_launch &given,
+                      std::vector<unsigned char> &out) {
+  const size_t first = (given.args_bytes + AICC_TENSOR_MAP_ALIGN - 1) /
+                       AICC_TENSOR_MAP_ALIGN * AICC_TENSOR_MAP_ALIGN;
+  out.resize(first + tensors.count * size_t(AICC_TENSOR_MAP_BYTES));
+  std::memcpy(out.data(), given.args, given.args_bytes);
+  for (uint32_t i = 0; i < tensors.count; ++i) {
+    const aicc_tensor &tensor = tensors.tensors[i];
+    void *address = nullptr;
+    if (tensor.argument < given.buffers)
+      std::memcpy(&address,
+                  static_cast<const unsigned char *>(given.args) +
+                      tensor.argument * sizeof address,
+                  sizeof address);
+    alignas(AICC_TENSOR_MAP_ALIGN) unsigned char map[AICC_TENSOR_MAP_BYTES];
+    if (const int code = vendor.encodeMap(tensor, address, map))
+      return code;
+    std::memcpy(&out[first + i * sizeof map], map, sizeof map);
+  }
+  return 0;
 }
 
 int launch(aicc_driver_stream *stream, const aicc_launch *given) {
@@ -341,8 +377,17 @@ int launch(aicc_driver_stream *stream, const aicc_launch *given) {
         return code;
     }
     size_t bytes = given->args_bytes;
+    const void *arguments = given->args;
+    std::vector<unsigned char> withMaps;
+    if (kernel.tensors.count) {
+      code = appendMaps(*device.vendor, kernel.tensors, *given, withMaps);
+      if (code)
+        return code;
+      arguments = withMaps.data();
+      bytes = withMaps.size();
+    }
     void *extra[] = {
-        reinterpret_cast<void *>(1), const_cast<void *>(given->args),
+        reinterpret_cast<void *>(1), const_cast<void *>(arguments),
         reinterpret_cast<void *>(2), &bytes,
         reinterpret_cast<void *>(device.vendor->numbers.launchEnd)};
     const uint32_t *grid = given->grid, *block = given->workgroup;

@@ -17,6 +17,7 @@
 #define AICC_BACKENDS_COMMON_DRIVER_VENDOR_H
 
 #include "aicc/driver.h"
+#include "aicc/tensors.h"
 #include "aicc/virtual.h"
 
 #include <cstddef>
@@ -158,6 +159,18 @@ public:
                          std::string &out_log) = 0;
   /// Lets a kernel have more workgroup memory than every kernel may.
   virtual int allowShared(void *function, uint32_t bytes) = 0;
+  /// The tensors whose maps a kernel wants; none unless the vendor has maps.
+  virtual int findTensors(void *module, const std::string &entry,
+                          aicc_tensors &out) {
+    (void)module, (void)entry;
+    out.count = 0;
+    return 0;
+  }
+  /// The map of a tensor at an address: AICC_TENSOR_MAP_BYTES, aligned.
+  virtual int encodeMap(const aicc_tensor &tensor, void *address, void *out) {
+    (void)tensor, (void)address, (void)out;
+    return -1;
+  }
 
 private:
   void open();

@@ -38,6 +38,29 @@ constexpr Chip chips[] = {
     {"sm_90a", "+ptx80", 227 * 1024}, {"sm_100", "+ptx86", 227 * 1024},
     {"sm_120", "+ptx87", 99 * 1024}};
 
+/// cp.async.bulk.tensor of so many dimensions, for this workgroup only.
+void copyBox(OpBuilder &b, Location loc, Value to, Value counter, Value map,
+             ValueRange coordinates) {
+  constexpr unsigned clusterSpace = 7;
+  auto constant = [&](Type type, int64_t value) {
+    return LLVM::ConstantOp::create(b, loc, type,
+                                    b.getIntegerAttr(type, value));
+  };
+  Value place = LLVM::AddrSpaceCastOp::create(
+      b, loc, LLVM::LLVMPointerType::get(b.getContext(), clusterSpace), to);
+  SmallVector<Value> operands{place, counter, map};
+  operands.append(coordinates.begin(), coordinates.end());
+  operands.append({constant(b.getIntegerType(16), 0), // of other workgroups
+                   constant(b.getI64Type(), 0),       // how to cache it
+                   constant(b.getI1Type(), 0), constant(b.getI1Type(), 0),
+                   constant(b.getI32Type(), 0)});
+  LLVM::CallIntrinsicOp::create(
+      b, loc,
+      b.getStringAttr("llvm.nvvm.cp.async.bulk.tensor.g2s.tile." +
+                      llvm::Twine(coordinates.size()) + "d"),
+      operands);
+}
+
 class CudaCodeGenerator final : public aicc::gpu::Generator {
   StringRef family() const override { return "cuda"; }
   StringRef format() const override { return "ptx"; }
@@ -82,6 +105,13 @@ class CudaCodeGenerator final : public aicc::gpu::Generator {
                          "llvm.nvvm.cp.async.wait.group"};
     options.matrixLoad = {"llvm.nvvm.ldmatrix.sync.aligned.m8n8.x2.b16",
                           "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16"};
+    if (record.chip == "sm_90a")
+      options.boxCopy = {copyBox, "llvm.nvvm.mbarrier.init.shared",
+                         "llvm.nvvm.fence.mbarrier_init.release.cluster",
+                         "llvm.nvvm.mbarrier.arrive.expect.tx.scope.cta.space."
+                         "cta",
+                         "llvm.nvvm.mbarrier.try.wait.parity.scope.cta.space."
+                         "cta"};
     options.finish = [](LLVM::LLVMFuncOp function,
                         std::array<unsigned, 3> workgroup) {
       Builder b(function.getContext());
@@ -125,6 +155,14 @@ class CudaCodeGenerator final : public aicc::gpu::Generator {
         {"llvm.nvvm.wgmma.commit_group", Meaning::matrixCommit},
         {"llvm.nvvm.wgmma.wait_group", Meaning::matrixWait},
         {"llvm.nvvm.fence.proxy.async.shared_cta", Meaning::publish},
+        {"llvm.nvvm.mbarrier.init.shared", Meaning::counterInit},
+        {"llvm.nvvm.fence.mbarrier_init", Meaning::ignore},
+        {"llvm.nvvm.mbarrier.arrive.expect.tx", Meaning::counterExpect},
+        {"llvm.nvvm.mbarrier.try.wait.parity", Meaning::counterWait},
+        {"llvm.nvvm.cp.async.bulk.tensor.g2s.tile.2d", Meaning::copyBox2},
+        {"llvm.nvvm.cp.async.bulk.tensor.g2s.tile.3d", Meaning::copyBox3},
+        {"llvm.nvvm.cp.async.bulk.tensor.g2s.tile.4d", Meaning::copyBox4},
+        {"llvm.nvvm.cp.async.bulk.tensor.g2s.tile.5d", Meaning::copyBox5},
     };
     return table;
   }

@@ -11,6 +11,7 @@
 
 #include "backends/common/driver/StreamDriver.h"
 
+#include <algorithm>
 #include <cstring>
 
 using namespace aicc::backends::common;
@@ -33,6 +34,14 @@ struct OwnCalls {
                     void **values) = nullptr;
   int (*functionSetAttribute)(void *function, int attribute,
                               int value) = nullptr;
+  // Absent from old libraries.
+  int (*moduleGlobal)(uint64_t *out, size_t *outBytes, void *module,
+                      const char *name) = nullptr;
+  int (*copyToHost)(void *to, uint64_t from, size_t bytes) = nullptr;
+  int (*encodeTiled)(void *out, int type, uint32_t rank, void *address,
+                     const uint64_t *sizes, const uint64_t *strides,
+                     const uint32_t *box, const uint32_t *steps, int interleave,
+                     int swizzle, int promotion, int fill) = nullptr;
 };
 
 #define COMMON(member, name)                                                   \
@@ -94,6 +103,9 @@ constexpr Symbol cudaSymbols[] = {
     OWN(enablePeer, "cuCtxEnablePeerAccess"),
     OWN(moduleLoad, "cuModuleLoadDataEx"),
     OWN(functionSetAttribute, "cuFuncSetAttribute"),
+    {"cuModuleGetGlobal_v2", offsetof(OwnCalls, moduleGlobal), false},
+    {"cuMemcpyDtoH_v2", offsetof(OwnCalls, copyToHost), false},
+    {"cuTensorMapEncodeTiled", offsetof(OwnCalls, encodeTiled), false},
 };
 
 // Attributes of devices.
@@ -183,6 +195,32 @@ public:
     return code;
   }
 
+  int findTensors(void *module, const std::string &entry,
+                  aicc_tensors &out) override {
+    constexpr int notFound = 500;
+    uint64_t address = 0;
+    size_t bytes = 0;
+    out.count = 0;
+    // A library without maps refuses to load code that wants them.
+    if (!own_.moduleGlobal || !own_.copyToHost || !own_.encodeTiled)
+      return 0;
+    const int code = own_.moduleGlobal(&address, &bytes, module,
+                                       (entry + "__tensors").c_str());
+    if (code)
+      return code == notFound ? 0 : code;
+    return own_.copyToHost(&out, address, std::min(bytes, sizeof out));
+  }
+  int encodeMap(const aicc_tensor &tensor, void *address, void *out) override {
+    constexpr int invalidValue = 1, swizzle128 = 3, promote128 = 2;
+    constexpr int types[] = {-1, 0, 1, -1, 2}; // whole numbers of so many bytes
+    const uint32_t steps[5] = {1, 1, 1, 1, 1};
+    if (tensor.rank < 2 || tensor.rank > 5 || tensor.element_bytes > 4)
+      return invalidValue;
+    return own_.encodeTiled(out, types[tensor.element_bytes], tensor.rank,
+                            address, tensor.sizes, tensor.strides + 1,
+                            tensor.box, steps, /*interleave=*/0, swizzle128,
+                            promote128, /*fill=*/0);
+  }
   int allowShared(void *function, uint32_t bytes) override {
     constexpr int maxDynamicShared = 8;
     return own_.functionSetAttribute(function, maxDynamicShared, int(bytes));

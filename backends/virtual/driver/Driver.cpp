@@ -11,21 +11,25 @@
 //===----------------------------------------------------------------------===//
 
 #include "Memory.h"
+#include "Symbol.h"
 #include "Workgroup.h"
 
 #include "aicc/driver.h"
 #include "aicc/runtime.h"
+#include "aicc/tensors.h"
 #include "aicc/virtual.h"
 
 #include <cstring>
 #include <ctime>
 #include <dlfcn.h>
+#include <link.h>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <sys/mman.h>
 #include <unistd.h>
+#include <vector>
 
 using namespace aicc::backends::virtual_device;
 
@@ -81,6 +85,7 @@ struct aicc_driver_kernel {
   std::string name;
   KernelFunction function;
   const aicc_virtual_kernel *kernel;
+  const aicc_tensors *tensors; // null: it wants no maps
 };
 struct aicc_driver_module {
   int file = -1;
@@ -175,11 +180,77 @@ static int moduleKernel(aicc_driver_module *module, const char *entry,
                     std::to_string(kernel->shared_bytes) +
                     " bytes of workgroup memory, expected at most 64 and " +
                     std::to_string(maxSharedBytes));
+  auto *tensors = static_cast<const aicc_tensors *>(
+      dlsym(module->handle, (name + "__tensors").c_str()));
+  if (tensors && (tensors->version != AICC_TENSORS_VERSION ||
+                  tensors->count > AICC_TENSORS_MOST))
+    return fail(AICC_UNSUPPORTED,
+                "kernel '" + name + "' wants maps of version " +
+                    std::to_string(tensors->version) + ", expected " +
+                    std::to_string(AICC_TENSORS_VERSION));
   std::lock_guard lock(module->mutex);
   *out = &module->kernels
-              .try_emplace(name, aicc_driver_kernel{name, function, kernel})
+              .try_emplace(name,
+                           aicc_driver_kernel{name, function, kernel, tensors})
               .first->second;
   return AICC_OK;
+}
+
+/// The arguments with maps behind them, as a vendor's driver would write them.
+static std::vector<unsigned char> withMaps(const aicc_launch &given) {
+  const aicc_tensors &tensors = *given.kernel->tensors;
+  const size_t first = (given.args_bytes + AICC_TENSOR_MAP_ALIGN - 1) /
+                       AICC_TENSOR_MAP_ALIGN * AICC_TENSOR_MAP_ALIGN;
+  std::vector<unsigned char> all(first + tensors.count * AICC_TENSOR_MAP_BYTES);
+  std::memcpy(all.data(), given.args, given.args_bytes);
+  for (uint32_t i = 0; i < tensors.count; ++i) {
+    const aicc_tensor &tensor = tensors.tensors[i];
+    aicc_virtual_tensor map{};
+    static_assert(sizeof map == AICC_TENSOR_MAP_BYTES);
+    map.mark = AICC_VIRTUAL_TENSOR;
+    if ((tensor.argument + 1) * sizeof map.address <= given.args_bytes)
+      std::memcpy(&map.address,
+                  static_cast<const unsigned char *>(given.args) +
+                      tensor.argument * sizeof map.address,
+                  sizeof map.address);
+    map.rank = uint16_t(tensor.rank);
+    map.element_bytes = uint16_t(tensor.element_bytes);
+    for (uint32_t d = 0; d < 5; ++d) {
+      map.box[d] = uint16_t(tensor.box[d]);
+      map.sizes[d] = uint32_t(tensor.sizes[d]);
+      map.strides[d] = tensor.strides[d];
+    }
+    std::memcpy(&all[first + i * sizeof map], &map, sizeof map);
+  }
+  return all;
+}
+
+/// Whether a vendor's driver has written them already.
+static bool carriesMaps(const aicc_launch &given) {
+  const size_t maps = given.kernel->tensors->count * AICC_TENSOR_MAP_BYTES;
+  uint64_t mark = 0;
+  if (maps && given.args_bytes >= maps)
+    std::memcpy(&mark,
+                static_cast<const unsigned char *>(given.args) +
+                    given.args_bytes - maps,
+                sizeof mark);
+  return mark == AICC_VIRTUAL_TENSOR;
+}
+
+const void *aicc::backends::virtual_device::moduleSymbol(const void *module,
+                                                         const char *name,
+                                                         size_t *bytes) {
+  const void *found =
+      dlsym(static_cast<const aicc_driver_module *>(module)->handle, name);
+  Dl_info info;
+  const ElfW(Sym) *symbol = nullptr;
+  if (found &&
+      dladdr1(found, &info,
+              reinterpret_cast<void **>(const_cast<ElfW(Sym) **>(&symbol)),
+              RTLD_DL_SYMENT) &&
+      symbol)
+    *bytes = symbol->st_size;
+  return found;
 }
 
 static int launch(aicc_driver_stream *stream, const aicc_launch *given) {
@@ -196,11 +267,17 @@ static int launch(aicc_driver_stream *stream, const aicc_launch *given) {
   if (!device.stacks.reserve(threads))
     return fail(AICC_OUT_OF_MEMORY, "no memory for the stacks of " +
                                         std::to_string(threads) + " threads");
+  std::vector<unsigned char> arguments;
+  const void *args = given->args;
+  if (kernel.tensors && !carriesMaps(*given)) {
+    arguments = withMaps(*given);
+    args = arguments.data();
+  }
   Launch launch{device.memory,
                 device.stacks,
                 kernel.function,
                 kernel.kernel,
-                given->args,
+                args,
                 {size[0], size[1], size[2]},
                 {given->grid[0], given->grid[1], given->grid[2]},
                 device.steps,

@@ -36,14 +36,16 @@ bool Stacks::reserve(size_t count) {
 }
 
 const aicc_virtual_services Workgroup::services = {
-    AICC_VIRTUAL_VERSION,   0,
-    Workgroup::access,      Workgroup::barrier,
-    Workgroup::shuffle,     Workgroup::matrix,
-    Workgroup::copy,        Workgroup::copyCommit,
-    Workgroup::copyWait,    Workgroup::matrixBegin,
-    Workgroup::matrixFence, Workgroup::matrixCommit,
-    Workgroup::matrixWait,  Workgroup::matrixResult,
-    Workgroup::publish};
+    AICC_VIRTUAL_VERSION,     0,
+    Workgroup::access,        Workgroup::barrier,
+    Workgroup::shuffle,       Workgroup::matrix,
+    Workgroup::copy,          Workgroup::copyCommit,
+    Workgroup::copyWait,      Workgroup::matrixBegin,
+    Workgroup::matrixFence,   Workgroup::matrixCommit,
+    Workgroup::matrixWait,    Workgroup::matrixResult,
+    Workgroup::publish,       Workgroup::counterInit,
+    Workgroup::counterExpect, Workgroup::counterWait,
+    Workgroup::copyBox};
 
 Workgroup::Workgroup(Launch &launch)
     : launch_(launch), recent_(launch.kernel->site_count, &nowhere_) {
@@ -134,6 +136,7 @@ bool Workgroup::run(const uint32_t group[3]) {
     thread.published = 0;
   }
   sums_.clear();
+  counters_.clear();
   writesBefore_ = writes_;
   fresh_ = 0;
   while (fresh_ < threads_.size()) {
@@ -151,12 +154,20 @@ bool Workgroup::run(const uint32_t group[3]) {
       }
       waiting |= thread.state != State::ended;
     }
-    if (!waiting)
+    if (!waiting) {
+      for (const auto &[place, counter] : counters_)
+        if (!counter.boxes.empty()) {
+          const Box &box = counter.boxes.front();
+          blame(threads_[box.thread], box.site,
+                "began a copy for which nobody waited");
+          return false;
+        }
       return true;
-    const bool shuffled = releaseShuffles();
+    }
+    const bool shuffled = releaseShuffles(), counted = releaseCounters();
     if (!error_.empty())
       return false;
-    if (!shuffled && !releaseBarrier()) {
+    if (!shuffled && !counted && !releaseBarrier()) {
       explainDeadlock();
       return false;
     }
@@ -271,8 +282,10 @@ void Workgroup::explainDeadlock() {
   };
   auto other = std::find_if(threads_.begin(), threads_.end(), differs);
   error_ = nameOf(one.number) + " waits in a divergent " +
-           (one.state == State::barrier ? "barrier" : "shuffle") + " (" +
-           siteText(one.site) + ")";
+           (one.state == State::barrier   ? "barrier"
+            : one.state == State::counter ? "counter"
+                                          : "shuffle") +
+           " (" + siteText(one.site) + ")";
   if (other == threads_.end())
     error_ += ", whose threads don't agree on who takes part";
   else if (other->state == State::ended)

@@ -73,7 +73,7 @@ private:
   /// In shadows, whoever reads beside the threads.
   static constexpr uint32_t besideThreads = Access::threadMask - 1;
 
-  enum class State { fresh, ready, barrier, shuffle, ended };
+  enum class State { fresh, ready, barrier, shuffle, counter, ended };
 
   /// Takes place when it is waited for: as late as it may.
   struct Copy {
@@ -108,6 +108,21 @@ private:
   };
   using MatrixWorks = std::vector<std::shared_ptr<MatrixWork>>;
 
+  /// A box on its way: takes place when somebody waits for it.
+  struct Box {
+    aicc_virtual_tensor map;
+    int32_t begin[5];
+    uint64_t destination; // in the workgroup's memory
+    uint64_t bytes;
+    uint32_t thread, site;
+  };
+  /// Phases of a counter in the workgroup's memory.
+  struct Counter {
+    uint32_t arrivals, pending, parity = 0;
+    uint64_t expected = 0; // bytes of the phase
+    std::vector<Box> boxes;
+  };
+
   struct Runner;
   struct Thread : aicc_virtual_thread {
     Workgroup *workgroup;
@@ -130,6 +145,7 @@ private:
     MatrixWorks openWorks;
     std::vector<MatrixWorks> works; // groups, oldest first
     uint64_t published;             // see Written
+    Counter *counter;               // that it waits for
   };
 
   /// The last write to 16 bytes of workgroup memory, counted: before or after
@@ -176,6 +192,15 @@ private:
   static void matrixResult(aicc_virtual_thread *self, void *sums,
                            uint64_t bytes, uint32_t site);
   static void publish(aicc_virtual_thread *self);
+  static void counterInit(aicc_virtual_thread *self, void *counter,
+                          uint32_t arrivals, uint32_t site);
+  static void counterExpect(aicc_virtual_thread *self, void *counter,
+                            uint32_t bytes, uint32_t site);
+  static void counterWait(aicc_virtual_thread *self, void *counter,
+                          uint32_t parity, uint32_t site);
+  static void copyBox(aicc_virtual_thread *self, void *destination,
+                      void *counter, const void *map,
+                      const int32_t *coordinates, uint32_t rank, uint32_t site);
 
   void touch(Thread &thread, uintptr_t address, uint64_t bytes,
              uint32_t alignment, uint32_t flags, uint32_t site);
@@ -189,6 +214,12 @@ private:
   bool releaseShuffle(size_t first, size_t end);
   bool releaseMatrix(size_t first, size_t end);
   bool releaseMatrixBegin(size_t first);
+  /// Null, with a message, if there is none.
+  Counter *counterAt(const Thread &thread, const void *address, uint32_t site);
+  /// Ends the phase if nothing is missing; what is wrong, "" if nothing.
+  std::string advance(Counter &counter);
+  void perform(const Box &box);
+  bool releaseCounters();
   /// The sums of all lanes' elements; null with a message if they are mixed.
   std::shared_ptr<Sums> sumsOf(const aicc_virtual_matrix &what, size_t first,
                                std::string &wrong);
@@ -229,6 +260,7 @@ private:
   uint64_t writes_ = 0, writesBefore_ = 0;         // of earlier workgroups
   std::map<uint32_t, std::shared_ptr<Sums>> sums_; // by token
   uint32_t tokens_ = 0;
+  std::map<uint64_t, Counter> counters_; // by place in workgroup memory
   std::string error_;
 };
 

@@ -23,7 +23,8 @@ import kernels  # noqa: E402
 from compare import compare  # noqa: E402
 from launcher import Launcher, Mistake  # noqa: E402
 
-NAMES = ["matmul_edges", "matmul_f16", "product_f16", "product_f16_across", "product_i8", "convolution_grouped", "softmax", "layernorm", "transpose", "sum_inner", "max_pool"]
+NAMES = ["matmul_edges", "matmul_f16", "product_f16", "product_f16_across", "dynamic_product",
+         "product_i8", "convolution_grouped", "softmax", "layernorm", "transpose", "sum_inner", "max_pool"]
 TARGETS = ["cuda:virtual", "cuda:virtual:sm_90a", "rocm:virtual", "rocm:virtual:gfx1100", "intel:virtual:pvc"]
 PER_KIND = 1
 LEAST = 60

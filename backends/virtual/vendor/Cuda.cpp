@@ -12,10 +12,12 @@
 #include "Engine.h"
 #include "Errors.h"
 
+#include "aicc/tensors.h"
 #include "aicc/virtual.h"
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 using namespace aicc::backends::virtual_vendor;
 
@@ -75,6 +77,9 @@ static const char *const entries[] = {"cuInit",
                                       "cuModuleLoadDataEx",
                                       "cuModuleUnload",
                                       "cuModuleGetFunction",
+                                      "cuModuleGetGlobal_v2",
+                                      "cuMemcpyDtoH_v2",
+                                      "cuTensorMapEncodeTiled",
                                       "cuFuncSetAttribute",
                                       "cuLaunchKernel",
                                       "cuStreamBeginCapture_v2",
@@ -456,6 +461,69 @@ EXPORT CUresult cuModuleGetFunction(CUfunction *out, CUmodule module,
                                     const char *name) {
   return current("cuModuleGetFunction", [&](Device &) {
     return engine().moduleFunction(module, name, out);
+  });
+}
+EXPORT CUresult cuModuleGetGlobal_v2(CUdeviceptr *out, size_t *outBytes,
+                                     CUmodule module, const char *name) {
+  return current("cuModuleGetGlobal_v2", [&](Device &) {
+    const void *found = nullptr;
+    const int code = engine().moduleGlobal(module, name, &found, outBytes);
+    if (!code && out)
+      *out = reinterpret_cast<uintptr_t>(found);
+    return code;
+  });
+}
+// Of constants of modules only, which no stream writes to.
+EXPORT CUresult cuMemcpyDtoH_v2(void *to, CUdeviceptr from, size_t bytes) {
+  return current("cuMemcpyDtoH_v2", [&](Device &) -> int {
+    if (!engine().isGlobal(pointer(from), bytes))
+      return invalidValue;
+    std::memcpy(to, pointer(from), bytes);
+    return success;
+  });
+}
+// What the kernels of a virtual device take for a map; with a swizzle of 128
+// bytes only.
+EXPORT CUresult cuTensorMapEncodeTiled(void *out, int type, uint32_t rank,
+                                       void *address, const uint64_t *sizes,
+                                       const uint64_t *strides,
+                                       const uint32_t *box,
+                                       const uint32_t *steps, int interleave,
+                                       int swizzle, int promotion, int fill) {
+  return plain("cuTensorMapEncodeTiled", [&]() -> int {
+    constexpr int swizzle128 = 3;
+    constexpr uint64_t unit = 16, lineBytes = 128, longestBox = 256,
+                       mostElements = uint64_t(1) << 32,
+                       mostBytes = uint64_t(1) << 40;
+    // u8, u16, u32, s32, u64, s64, f16, f32, f64, bf16
+    constexpr uint16_t bytesOf[] = {1, 2, 4, 4, 8, 8, 2, 4, 8, 2};
+    const auto place = reinterpret_cast<uintptr_t>(address);
+    if (reinterpret_cast<uintptr_t>(out) % AICC_TENSOR_MAP_ALIGN || type < 0 ||
+        size_t(type) >= std::size(bytesOf) || rank < 1 || rank > 5 || !place ||
+        place % unit || promotion < 0 || promotion > 3 || fill < 0 || fill > 1)
+      return invalidValue;
+    if (interleave || fill || swizzle != swizzle128)
+      return notSupported;
+    aicc_virtual_tensor map{};
+    map.mark = AICC_VIRTUAL_TENSOR;
+    map.address = place;
+    map.rank = uint16_t(rank);
+    map.element_bytes = bytesOf[type];
+    for (uint32_t i = 0; i < rank; ++i) {
+      const uint64_t stride = i ? strides[i - 1] : map.element_bytes;
+      if (!sizes[i] || sizes[i] >= mostElements || !box[i] ||
+          box[i] > longestBox || steps[i] != 1 ||
+          (i && (stride % unit || stride >= mostBytes)))
+        return invalidValue;
+      map.sizes[i] = uint32_t(sizes[i]);
+      map.strides[i] = stride;
+      map.box[i] = uint16_t(box[i]);
+    }
+    const uint64_t line = uint64_t(box[0]) * map.element_bytes;
+    if (line % unit || line > lineBytes)
+      return invalidValue;
+    std::memcpy(out, &map, sizeof map);
+    return success;
   });
 }
 EXPORT CUresult cuFuncSetAttribute(CUfunction function, int attribute,

@@ -8,6 +8,8 @@
 #include "Engine.h"
 
 #include "aicc/runtime.h"
+#include "aicc/tensors.h"
+#include "backends/virtual/driver/Symbol.h"
 
 #include <algorithm>
 #include <cstdlib>
@@ -15,6 +17,7 @@
 #include <elf.h>
 
 using namespace aicc::backends::virtual_vendor;
+namespace virtual_device = aicc::backends::virtual_device;
 
 bool aicc::backends::virtual_vendor::isSticky(int code) {
   return code == 214 || code == illegalAddress || code == 702 ||
@@ -404,6 +407,9 @@ int Engine::moduleUnload(Module *module) {
     live_.erase(entry.second.get());
     return true;
   });
+  std::erase_if(globals_, [&](const auto &entry) {
+    return entry.second.second == module;
+  });
   table_.module_unload(module->handle);
   delete module;
   return device.error;
@@ -421,11 +427,47 @@ int Engine::moduleFunction(Module *module, const char *name, Function **out) {
       functions_.erase({module, name});
       return notFound;
     }
+    size_t bytes = 0;
+    const void *tensors = virtual_device::moduleSymbol(
+        module->handle, (std::string(name) + "__tensors").c_str(), &bytes);
+    if (tensors && bytes >= sizeof(aicc_tensors))
+      made->mapBytes = static_cast<const aicc_tensors *>(tensors)->count *
+                       size_t(AICC_TENSOR_MAP_BYTES);
     live_.insert(made.get());
     function = std::move(made);
   }
   *out = function.get();
   return success;
+}
+
+int Engine::moduleGlobal(Module *module, const char *name, const void **out,
+                         size_t *outBytes) {
+  std::lock_guard lock(mutex_);
+  if (!known(module))
+    return invalidHandle;
+  size_t bytes = 0;
+  const void *found =
+      virtual_device::moduleSymbol(module->handle, name, &bytes);
+  if (!found)
+    return notFound;
+  globals_[found] = {bytes, module};
+  if (out)
+    *out = found;
+  if (outBytes)
+    *outBytes = bytes;
+  return success;
+}
+
+bool Engine::isGlobal(const void *memory, size_t bytes) {
+  std::lock_guard lock(mutex_);
+  auto found = globals_.upper_bound(memory);
+  if (found == globals_.begin())
+    return false;
+  --found;
+  const size_t offset = static_cast<const char *>(memory) -
+                        static_cast<const char *>(found->first);
+  const size_t size = found->second.first;
+  return offset <= size && bytes <= size - offset;
 }
 
 int Engine::allowShared(Function *function, int bytes) {
@@ -473,6 +515,10 @@ int Engine::launch(Function *function, const unsigned *grid,
   }
   if (!extra)
     return notSupported;
+  // Less than the kernel's parameters, which end with the maps.
+  if (function->mapBytes &&
+      (size <= function->mapBytes || size % AICC_TENSOR_MAP_ALIGN))
+    return invalidValue;
   auto packed = std::make_shared<std::vector<uint64_t>>((size + 7) / 8 + 1);
   if (size)
     std::memcpy(packed->data(), arguments, size);

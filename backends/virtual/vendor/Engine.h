@@ -136,6 +136,7 @@ struct Function {
   Module *module = nullptr;
   aicc_driver_kernel *kernel = nullptr;
   unsigned dynamicShared = 48 << 10;
+  size_t mapBytes = 0; // of tensors' maps behind its arguments
 };
 
 struct Device {
@@ -210,6 +211,11 @@ public:
                  std::string &out_log);
   int moduleUnload(Module *module);
   int moduleFunction(Module *module, const char *name, Function **out);
+  /// A global constant of a module.
+  int moduleGlobal(Module *module, const char *name, const void **out,
+                   size_t *out_bytes);
+  /// Whether all of that memory is such a constant.
+  bool isGlobal(const void *memory, size_t bytes);
   int allowShared(Function *function, int bytes);
   int launch(Function *function, const unsigned *grid, const unsigned *block,
              unsigned sharedBytes, Stream *stream, void **extra,
@@ -259,6 +265,8 @@ private:
   std::map<std::string, uint32_t> calls_;
   std::map<std::pair<Module *, std::string>, std::unique_ptr<Function>>
       functions_;
+  /// Constants that were asked for: their size and module.
+  std::map<const void *, std::pair<size_t, Module *>> globals_;
   std::string mistake_;
 };
 

@@ -56,6 +56,12 @@ const char *aicc::gpu::toString(Fault::Kind kind) {
     return "wrong-stride";
   case Fault::wrongStart:
     return "wrong-start";
+  case Fault::dropCounterWait:
+    return "drop-counter-wait";
+  case Fault::wrongExpect:
+    return "wrong-expect";
+  case Fault::wrongBox:
+    return "wrong-box";
   }
   llvm_unreachable("unknown kind");
 }
@@ -132,7 +138,7 @@ static bool fits(const Instruction &inst, Fault::Kind kind) {
   switch (kind) {
   case Fault::dropBarrier:
   case Fault::divergeBarrier:
-    return callee.contains("barrier");
+    return callee.contains("barrier") && !callee.contains("mbarrier");
   case Fault::dropBound:
     return isBound(inst);
   case Fault::shiftAccess:
@@ -167,6 +173,12 @@ static bool fits(const Instruction &inst, Fault::Kind kind) {
   case Fault::wrongStride:
   case Fault::wrongStart:
     return !descriptorsOf(inst).empty();
+  case Fault::dropCounterWait:
+    return callee.contains("mbarrier.try.wait");
+  case Fault::wrongExpect:
+    return callee.contains("mbarrier.arrive.expect");
+  case Fault::wrongBox:
+    return callee.contains("bulk.tensor.g2s");
   }
   return false;
 }
@@ -332,6 +344,23 @@ std::string aicc::gpu::inject(Module &module, Fault fault) {
       call->setArgOperand(operand,
                           b.CreateAdd(call->getArgOperand(operand),
                                       b.getInt64(ofStart ? start : stride)));
+    break;
+  }
+  case Fault::dropCounterWait:
+    inst->replaceAllUsesWith(ConstantInt::getTrue(module.getContext()));
+    inst->eraseFromParent();
+    break;
+  case Fault::wrongExpect: {
+    auto *call = cast<CallBase>(inst);
+    IRBuilder<> b(inst);
+    call->setArgOperand(1, b.CreateSub(call->getArgOperand(1), b.getInt32(16)));
+    break;
+  }
+  case Fault::wrongBox: {
+    // One line further.
+    auto *call = cast<CallBase>(inst);
+    IRBuilder<> b(inst);
+    call->setArgOperand(4, b.CreateAdd(call->getArgOperand(4), b.getInt32(1)));
     break;
   }
   case Fault::shiftAccess:

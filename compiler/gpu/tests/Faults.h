@@ -22,26 +22,29 @@ namespace aicc::gpu {
 
 struct Fault {
   enum Kind {
-    dropBarrier,    // not there
-    divergeBarrier, // only for the first half of the threads
-    dropBound,      // a branch that guards a store or load, always taken
-    shiftAccess,    // one element too far
-    misalign,       // an access that promises too much alignment
-    dropStore,      // not there
-    wrongLane,      // a shuffle with another lane
-    wrongThread,    // a thread in its neighbour's place
-    dropWait,       // for asynchronous copies
-    copyAll,        // an asynchronous copy that ignores the bound
-    swapElements,   // of a matrix instruction's operand: another layout
-    swapOperands,   // a for b of a matrix instruction
-    dropResult,     // sums taken before the instruction was waited for
-    dropMatrixWait, // for an instruction that works beside the threads
-    dropFence,      // before it
-    dropPublish,    // of what the thread wrote for it
-    wrongStride,    // in the descriptor of its operand
-    wrongStart,     // likewise
+    dropBarrier,     // not there
+    divergeBarrier,  // only for the first half of the threads
+    dropBound,       // a branch that guards a store or load, always taken
+    shiftAccess,     // one element too far
+    misalign,        // an access that promises too much alignment
+    dropStore,       // not there
+    wrongLane,       // a shuffle with another lane
+    wrongThread,     // a thread in its neighbour's place
+    dropWait,        // for asynchronous copies
+    copyAll,         // an asynchronous copy that ignores the bound
+    swapElements,    // of a matrix instruction's operand: another layout
+    swapOperands,    // a for b of a matrix instruction
+    dropResult,      // sums taken before the instruction was waited for
+    dropMatrixWait,  // for an instruction that works beside the threads
+    dropFence,       // before it
+    dropPublish,     // of what the thread wrote for it
+    wrongStride,     // in the descriptor of its operand
+    wrongStart,      // likewise
+    dropCounterWait, // for copies of boxes
+    wrongExpect,     // of their bytes
+    wrongBox,        // another one is copied
   };
-  static constexpr unsigned kinds = wrongStart + 1;
+  static constexpr unsigned kinds = wrongBox + 1;
   Kind kind;
   unsigned index; // of the places where this kind is possible
 };

@@ -369,6 +369,31 @@ def dynamic_matmul():
                   [{0: 1}, {0: 64}, {0: 131}])
 
 
+def dynamic_product():
+    """A batch of unknown size, so large that tiles are."""
+    m, n, k = 136, 264, 200
+    e = ", affine_map<()[s0] -> (s0, {})>"
+
+    def types(x, y, kind):
+        return f"tensor<?x{x}x{y}x{kind}>", f"tensor<?x{x}x{y}x{kind}{e.format(f'{x}, {y}')}>"
+
+    (ta, aa), (tb, ab), (tc, ac) = types(m, k, "f16"), types(k, n, "f16"), types(m, n, "f32")
+    body = (f"    %s0 = exec.symbol 0\n    %e = tensor.empty(%s0) : {tc}\n"
+            "    %c = arith.constant 0.0 : f32\n")
+    body += generic("%z", 3, "ppp", [], ("%e", tc), "      linalg.yield %c : f32", "d0, d1, d2")
+    body += generic("%0", 4, "pppr", [("%a", ta, "d0, d1, d3"), ("%b", tb, "d0, d3, d2")], ("%z", tc),
+                    "      %x = arith.extf %i0 : f16 to f32\n      %y = arith.extf %i1 : f16 to f32\n"
+                    "      %p = arith.mulf %x, %y : f32\n      %s = arith.addf %o0, %p : f32\n"
+                    "      linalg.yield %s : f32", "d0, d1, d2")
+
+    def make(rng, s):
+        x = rng.standard_normal((s[0], m, k)).astype(np.float16)
+        y = rng.standard_normal((s[0], k, n)).astype(np.float16)
+        return [x, y], [np.matmul(x.astype(np.float32), y.astype(np.float32))]
+    return Kernel(kernel("dynamic_product", [("a", f"{ta} as {aa}"), ("b", f"{tb} as {ab}")], [ac], body, ["%0"]),
+                  make, [{0: 1}, {0: 3}])
+
+
 def convolution(name, groups=1, size=14, channels=16, filters=32, span=3,
                 stride=2, pad=1):
     """Channels last, padding by a clamped index and a select."""
@@ -646,14 +671,15 @@ def kernels():
               matmul("matmul_transposed", 64, 128, 48, transposed=True),
               matmul("matmul_vector", 1, 100, 300, epilogue=False),
               matmul("matmul_small", 5, 7, 9), matmul_f16(), matmul_i8(),
-              matrix_product("product_f16", "f16", 150, 136, 200, transposed=True),
+              matrix_product("product_f16", "f16", 150, 136, 456, transposed=True),
               matrix_product("product_f16_edges", "f16", 37, 50, 43),
               matrix_product("product_f16_large", "f16", 256, 256, 64, batch=16),
-              matrix_product("product_f16_across", "f16", 136, 264, 400, across=True),
+              matrix_product("product_f16_across", "f16", 136, 264, 136, batch=16, across=True),
               matrix_product("product_bf16", "bf16", 64, 96, 64, transposed=True),
               matrix_product("product_f64", "f64", 70, 40, 33),
-              matrix_product("product_i8", "i8", 100, 72, 160, transposed=True),
-              dynamic_matmul(), convolution("convolution"),
+              matrix_product("product_i8", "i8", 100, 72, 912, transposed=True),
+              dynamic_matmul(), dynamic_product(),
+              convolution("convolution"),
               convolution("convolution_grouped", groups=4),
               convolution("convolution_groups", groups=2, size=28, channels=32,
                           filters=64),

@@ -144,7 +144,36 @@ typedef struct aicc_virtual_services {
   /* Makes what the thread wrote to the workgroup's memory visible to such
    * instructions. */
   void (*publish)(aicc_virtual_thread *self);
+  /* A word of 64 bits in the workgroup's memory counts phases. A phase is over
+   * after `arrivals` calls of counter_expect, when as many bytes have come as
+   * these said. */
+  void (*counter_init)(aicc_virtual_thread *self, void *counter,
+                       uint32_t arrivals, uint32_t site);
+  void (*counter_expect)(aicc_virtual_thread *self, void *counter,
+                         uint32_t bytes, uint32_t site);
+  /* Returns when the phase of the parity is over; the first one has 0. */
+  void (*counter_wait)(aicc_virtual_thread *self, void *counter,
+                       uint32_t parity, uint32_t site);
+  /* Begins to copy a box of the tensor of a map, whose begin is at `rank`
+   * coordinates. */
+  void (*copy_box)(aicc_virtual_thread *self, void *destination, void *counter,
+                   const void *map, const int32_t *coordinates, uint32_t rank,
+                   uint32_t site);
 } aicc_virtual_services;
+
+/* What a map (aicc/tensors.h) is on a virtual device: 128 bytes. */
+typedef struct aicc_virtual_tensor {
+  uint64_t mark; /* AICC_VIRTUAL_TENSOR */
+  uint64_t address;
+  uint16_t rank, element_bytes;
+  uint16_t box[5];
+  uint16_t reserved;
+  uint32_t sizes[5];
+  uint32_t reserved2;
+  uint64_t strides[5]; /* the first one is element_bytes */
+  uint64_t reserved3[4];
+} aicc_virtual_tensor;
+#define AICC_VIRTUAL_TENSOR 0x5249454e53303031u
 
 /* What a thread may ask of itself. Threads of a workgroup are numbered with x
  * fastest; `subgroup_size` consecutive ones are a subgroup. */
