@@ -147,6 +147,8 @@ def estimate(chip, row, launch, regions, multiply_adds, depth, least, strided):
     limits = {unit: rounds * clocks / issue["clock"]
               for unit, clocks in processor_clocks(issue, regions, runs, warps).items()}
     moved = sum(count * (region.loaded + region.copied) for region, count in zip(regions, runs)) * warps * groups
+    if any(region.shared_bytes for region in regions):
+        strided = 0  # tiles are transposed in shared memory
     limits["L2"] = max(moved, strided) / issue["l2_bytes"] / issue["clock"]
     # Loads that wait for each other: the first loop that loads waits for memory, others for L2.
     waits, seen = 0, False

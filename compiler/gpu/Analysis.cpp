@@ -22,6 +22,7 @@ namespace {
 /// Walks producers with indices as expressions.
 struct Tracer {
   SmallVector<Request> requests;
+  SmallVector<ArgumentRead> reads;
   std::set<std::vector<const void *>> seen;
 
   void tensor(Value tensor, ArrayRef<AffineExpr> index);
@@ -73,13 +74,18 @@ static AffineExpr indexExpr(Value index, ArrayRef<AffineExpr> loops) {
 
 void Tracer::tensor(Value tensor, ArrayRef<AffineExpr> index) {
   auto generic = tensor.getDefiningOp<linalg::GenericOp>();
-  if (!generic)
+  auto argument = dyn_cast<BlockArgument>(tensor);
+  if (!generic && !argument)
     return;
   std::vector<const void *> key{tensor.getAsOpaquePointer()};
   for (AffineExpr expr : index)
     key.push_back(expr ? expr.getAsOpaquePointer() : nullptr);
   if (!seen.insert(key).second)
     return;
+  if (argument) {
+    reads.push_back({argument, SmallVector<AffineExpr>(index)});
+    return;
+  }
   if (generic.getNumReductionLoops()) {
     requests.push_back({generic, SmallVector<AffineExpr>(index)});
     return;
@@ -132,6 +138,14 @@ SmallVector<Request> aicc::gpu::requestsOf(Value tensor) {
                 dimExprs(cast<RankedTensorType>(tensor.getType()).getRank(),
                          tensor.getContext()));
   return tracer.requests;
+}
+
+SmallVector<ArgumentRead> aicc::gpu::readsOf(Value tensor) {
+  Tracer tracer;
+  tracer.tensor(tensor,
+                dimExprs(cast<RankedTensorType>(tensor.getType()).getRank(),
+                         tensor.getContext()));
+  return tracer.reads;
 }
 
 SmallVector<Request> aicc::gpu::requestsOfBody(linalg::GenericOp generic) {
@@ -247,8 +261,7 @@ linalg::GenericOp aicc::gpu::soleReduction(exec::KernelOp kernel) {
   linalg::GenericOp reduction;
   for (Value tensor : kernel.getBodyBlock()->getTerminator()->getOperands()) {
     SmallVector<Request> requests = requestsOf(tensor);
-    if (requests.size() != 1 ||
-        (reduction && requests[0].generic != reduction))
+    if (requests.size() != 1 || (reduction && requests[0].generic != reduction))
       return nullptr;
     reduction = requests[0].generic;
     SmallVector<AffineExpr> dims =

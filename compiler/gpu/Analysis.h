@@ -32,6 +32,16 @@ SmallVector<Request> requestsOf(Value tensor);
 /// The reductions that a reduction's operands need, over its loops.
 SmallVector<Request> requestsOfBody(mlir::linalg::GenericOp generic);
 
+/// An argument of the kernel that is read, and at which index (as above).
+struct ArgumentRead {
+  mlir::BlockArgument argument;
+  SmallVector<AffineExpr> index;
+};
+
+/// What the value of `tensor` at its own index reads, but for what reductions
+/// need.
+SmallVector<ArgumentRead> readsOf(Value tensor);
+
 /// Loops of a generic that a value of its body depends on.
 llvm::SmallBitVector loopsUsed(mlir::linalg::GenericOp generic, Value inBody);
 

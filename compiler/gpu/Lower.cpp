@@ -101,6 +101,8 @@ LogicalResult aicc::gpu::lowerKernel(exec::KernelOp kernel,
     groups = emitTiles(e, *plan);
   else if (auto rows = matchRows(kernel))
     groups = emitRows(e, *rows);
+  else if (auto plan = planTransposed(kernel, options))
+    groups = emitTransposed(e, *plan);
   else
     groups = emitElements(e);
   if (e.failed) {

@@ -25,6 +25,19 @@ unsigned neighboursOf(const Emitter &e, AffineExpr innermost, int64_t elements,
 /// One thread per element or a few; reductions are serial loops in it.
 AffineExpr emitElements(Emitter &e);
 
+/// The same where an operand is read across its lines: tiles of it go through
+/// shared memory.
+struct TransposedPlan {
+  mlir::BlockArgument argument;
+  SmallVector<unsigned> dims; // of the results, for each of the argument's
+  /// Dimensions of the results that are one run of neighbours in the results,
+  /// and in the argument.
+  SmallVector<unsigned> along, across;
+};
+std::optional<TransposedPlan> planTransposed(exec::KernelOp kernel,
+                                             const Options &options);
+AffineExpr emitTransposed(Emitter &e, const TransposedPlan &plan);
+
 /// One thread per piece of a line along the axis of a scatter.
 AffineExpr emitScatter(Emitter &e, exec::ScatterOp op);
 

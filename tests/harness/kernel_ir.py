@@ -32,11 +32,18 @@ def _kernels(ir):
 
 def _loop_sizes(maps, names, shapes):
     """{loop: size} as far as operands that loops index directly say it."""
-    sizes = {}
+    sizes, joined = {}, []
     for name, shape in zip(names, shapes):
         for expression, size in zip(maps.get(name, []), shape):
             if re.fullmatch(r"d\d+", expression):
                 sizes[expression] = size
+            elif parts := re.fullmatch(r"(d\d+) \* (\d+) \+ (d\d+)", expression):
+                joined.append((*parts.groups(), size))
+    # A group and its members: nothing is left between groups.
+    for group, count, member, size in joined:
+        if sizes.get(member, int(count)) == int(count):
+            sizes.setdefault(member, int(count))
+            sizes.setdefault(group, size // int(count))
     return sizes
 
 
@@ -51,10 +58,16 @@ def products(ir):
                 continue
             names = re.findall(r"#\w+", attributes)
             tensors = [_shape(t) for t in re.findall(r"tensor<([^>]*)", operands)]
-            if len(names) != 3 or len(tensors) != 3:
+            if len(names) != len(tensors):
                 continue
-            a, b, out = ({i for i in map(str, re.findall(r"d\d+", " ".join(maps.get(name, []))))} for name in names)
             sizes = _loop_sizes(maps, names, [shape for shape, _ in tensors])
+            # Operands that only say how many iterations there are aren't read.
+            arguments, _, rest = body.partition("):")
+            read = [i for i, value in enumerate(re.findall(r"%\w+", arguments)) if re.search(rf"{value}\b", rest)]
+            if len(read) != 3:
+                continue
+            names, tensors = [names[i] for i in read], [tensors[i] for i in read]
+            a, b, out = (set(re.findall(r"d\d+", " ".join(maps.get(name, [])))) for name in names)
 
             def count(loops):
                 total = 1

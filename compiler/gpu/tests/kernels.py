@@ -176,6 +176,41 @@ def transpose():
     return Kernel(kernel("transpose", [("x", a)], [r], body, ["%0"]), make)
 
 
+def transposed(name, batch, rows, columns, dtype="f16"):
+    """x^T + y * bias, the operand that is transposed in a chain."""
+    a, r, c = (f"tensor<{batch}x{s}x{dtype}>" for s in (f"{rows}x{columns}", f"{columns}x{rows}", f"{columns}"))
+    body = fill_empty("%e", r)
+    body += generic("%0", 3, "ppp", [("%x", a, "d0, d2, d1")], ("%e", r),
+                    f"      linalg.yield %i0 : {dtype}", "d0, d1, d2")
+    body += generic("%1", 3, "ppp", [("%0", r, "d0, d1, d2"), ("%y", r, "d0, d1, d2"), ("%b", c, "d0, d1")],
+                    ("%e", r), f"      %p = arith.mulf %i1, %i2 : {dtype}\n"
+                    f"      %s = arith.addf %i0, %p : {dtype}\n"
+                    f"      linalg.yield %s : {dtype}", "d0, d1, d2")
+    numpy = {"f16": np.float16, "f32": np.float32}[dtype]
+
+    def make(rng, _):
+        x, y, b = (rng.standard_normal(s).astype(numpy) for s in
+                   [(batch, rows, columns), (batch, columns, rows), (batch, columns)])
+        return [x, y, b], [x.transpose(0, 2, 1) + y * b[:, :, None]]
+    return Kernel(kernel(name, [("x", a), ("y", r), ("b", c)], [r], body, ["%1"]), make, tolerance=2e-3)
+
+
+def channels_last(name, batch, channels, height, width):
+    """Pictures to another layout and scaled by channel; runs of two dimensions."""
+    a, r, c = (f"tensor<{s}xf16>" for s in (f"{batch}x{height}x{width}x{channels}",
+                                            f"{batch}x{channels}x{height}x{width}", f"{channels}"))
+    body = fill_empty("%e", r) + generic(
+        "%0", 4, "pppp", [("%x", a, "d0, d2, d3, d1"), ("%s", c, "d1")], ("%e", r),
+        "      %p = arith.mulf %i0, %i1 : f16\n"
+        "      linalg.yield %p : f16", "d0, d1, d2, d3")
+
+    def make(rng, _):
+        x = rng.standard_normal((batch, height, width, channels)).astype(np.float16)
+        s = rng.standard_normal(channels).astype(np.float16)
+        return [x, s], [x.transpose(0, 3, 1, 2) * s[:, None, None]]
+    return Kernel(kernel(name, [("x", a), ("s", c)], [r], body, ["%0"]), make, tolerance=2e-3)
+
+
 def gather():
     t, i, r = "tensor<50x24xf32>", "tensor<13xi64>", "tensor<13x24xf32>"
     body = fill_empty("%e", r) + generic(
@@ -665,6 +700,10 @@ def kernels():
     from attention import attentions  # it builds on what is here
     result = {}
     for k in [elementwise(), runs("runs", 128, 4104), runs("runs_short", 1024, 516), mixed_types(), dynamic_elementwise(), transpose(),
+              transposed("transposed", 2, 96, 200), transposed("transposed_edges", 3, 67, 131),
+              transposed("transposed_f32", 1, 128, 72, "f32"),
+              channels_last("channels_last", 2, 72, 14, 14),
+              channels_last("channels_last_odd", 1, 40, 7, 9),
               gather(), constant_table(),
               matmul("matmul", 256, 256, 64), matmul("matmul_edges", 70, 45, 33),
               matmul("matmul_batch", 50, 64, 32, batch=3),
