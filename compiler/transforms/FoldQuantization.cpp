@@ -114,12 +114,14 @@ Value narrowed(OpBuilder &builder, Value value) {
     auto range = rangeOf(v);
     return range && range->within(-most, most - 1);
   };
+  // What is computed in fewer bits may wrap, which 16 bits wouldn't.
+  bool wraps = type.getElementTypeBitWidth() < 32;
   if (auto cast = dyn_cast_or_null<CastOp>(op);
-      cast && isa<IntegerType>(elementOf(cast.getOperand())) &&
+      cast && !wraps && isa<IntegerType>(elementOf(cast.getOperand())) &&
       fits(cast.getOperand()))
     return narrowed(builder, cast.getOperand());
   if (auto subtract = dyn_cast_or_null<SubtractOp>(op);
-      subtract && fits(subtract.getLhs()) && fits(subtract.getRhs()))
+      subtract && !wraps && fits(subtract.getLhs()) && fits(subtract.getRhs()))
     return SubtractOp::create(builder, loc, to,
                               narrowed(builder, subtract.getLhs()),
                               narrowed(builder, subtract.getRhs()));

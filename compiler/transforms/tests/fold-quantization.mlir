@@ -89,3 +89,20 @@ func.func @rows(%a: tensor<4x8xi8>, %b: tensor<8x3xi8>, %s: tensor<f32>, %t: ten
   %y = graph.dot_general %x, %w batch [] x [] contract [1] x [0] : (tensor<4x8xf32>, tensor<8x3xf32>) -> tensor<4x3xf32>
   return %y : tensor<4x3xf32>
 }
+
+// What is computed in bytes wraps in bytes, and is widened afterwards.
+// CHECK-LABEL: func.func @wraps
+// CHECK-SAME: %[[A:.*]]: tensor<4x8xui8>, %[[C:.*]]: tensor<4x8xui8>, %[[S:.*]]: tensor<8x3xi16>
+func.func @wraps(%a: tensor<4x8xui8>, %c: tensor<4x8xui8>, %s: tensor<8x3xi16>) -> tensor<4x3xi32> {
+  // CHECK-DAG: %[[D:.*]] = graph.subtract %[[A]], %[[C]] : tensor<4x8xui8>
+  // CHECK-DAG: %[[D16:.*]] = graph.cast %[[D]] : (tensor<4x8xui8>) -> tensor<4x8xi16>
+  // CHECK-DAG: %[[B:.*]] = graph.cast %[[S]] : (tensor<8x3xi16>) -> tensor<8x3xi8>
+  // CHECK-DAG: %[[B16:.*]] = graph.cast %[[B]] : (tensor<8x3xi8>) -> tensor<8x3xi16>
+  // CHECK: graph.dot_general %[[D16]], %[[B16]] {{.*}} {accumulator = i32}
+  %d = graph.subtract %a, %c : tensor<4x8xui8>
+  %di = graph.cast %d : (tensor<4x8xui8>) -> tensor<4x8xi32>
+  %b = graph.cast %s : (tensor<8x3xi16>) -> tensor<8x3xi8>
+  %bi = graph.cast %b : (tensor<8x3xi8>) -> tensor<8x3xi32>
+  %y = graph.dot_general %di, %bi batch [] x [] contract [1] x [0] : (tensor<4x8xi32>, tensor<8x3xi32>) -> tensor<4x3xi32>
+  return %y : tensor<4x3xi32>
+}
