@@ -221,15 +221,19 @@ static void multiplyAsync(Emitter &e, const MatrixPlan &plan, MatrixOperand &a,
 }
 
 namespace {
-/// A ring whose stages are filled by boxes: one thread begins the copies, and a
-/// counter for each stage knows when they have come.
+/// A ring whose stages are filled by boxes, as far as operands have them: one
+/// thread begins the copies, and a counter for each stage knows when they have
+/// come.
 class BoxRing {
 public:
   BoxRing(Emitter &e, const MatrixPlan &plan, MatrixOperand &a,
           MatrixOperand &b)
       : e(e), a(a), b(b) {
-    a.useBoxes();
-    b.useBoxes();
+    for (MatrixOperand *operand : {&a, &b})
+      if (operand->hasBoxes()) {
+        operand->useBoxes();
+        bytes += operand->sliceBytes();
+      }
     counters = e.shared(e.b.getI64Type(), plan.stages, "counters");
     Value thread =
         e.add(e.lane, e.mul(e.group, e.constant(e.options.subgroup)));
@@ -248,11 +252,12 @@ public:
             Value k0, Value depthEnd, Value stage) {
     e.guarded(begins, [&] {
       e.guarded(e.less(k0, depthEnd), [&] {
-        e.intrinsic(
-            e.options.boxCopy.expect, e.b.getI64Type(),
-            {counter(stage), e.constant32(a.sliceBytes() + b.sliceBytes())});
-        a.copyBoxes(point, firstRow, k0, stage, counter(stage));
-        b.copyBoxes(point, firstColumn, k0, stage, counter(stage));
+        e.intrinsic(e.options.boxCopy.expect, e.b.getI64Type(),
+                    {counter(stage), e.constant32(bytes)});
+        if (a.hasBoxes())
+          a.copyBoxes(point, firstRow, k0, stage, counter(stage));
+        if (b.hasBoxes())
+          b.copyBoxes(point, firstColumn, k0, stage, counter(stage));
       });
     });
   }
@@ -269,6 +274,7 @@ private:
 
   Emitter &e;
   MatrixOperand &a, &b;
+  unsigned bytes = 0; // of a stage, by boxes
   Value counters, begins;
 };
 } // namespace
@@ -325,6 +331,14 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
         e.b, e.loc, VectorType::get({count}, first.getType()), first);
   unsigned perFragment = async ? count : 1;
   SmallVector<Value> sums(rowCount * columnCount * perFragment, first);
+  auto finishAll = [&](SmallVector<Value> &elements) {
+    for (unsigned i = 0; async && i < rowCount * columnCount; ++i) {
+      auto own = MutableArrayRef(elements).slice(i * count, count);
+      llvm::copy(finishAsync(e.b, e.loc, instruction, own), own.begin());
+    }
+  };
+  // What the elements begin with is in their registers before the first fence.
+  finishAll(sums);
 
   // A ring of stages: the first ones are filled ahead; then in each step the
   // slice that is `ahead` is fetched, the current one multiplied. If that goes
@@ -332,10 +346,13 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
   Value depthEnd = e.apply(depthTotal);
   unsigned ahead = plan.stages - (async ? 2 : 1);
   std::optional<BoxRing> boxes;
-  if (a.hasBoxes() && b.hasBoxes())
+  if (a.hasBoxes() || b.hasBoxes())
     boxes.emplace(e, plan, a, b);
-  bool anyCopies = !boxes && (a.copies() || b.copies());
+  bool anyCopies =
+      (a.copies() && !a.hasBoxes()) || (b.copies() && !b.hasBoxes());
   auto begin = [&](MatrixOperand &operand, Value first, Value k0, Value stage) {
+    if (operand.hasBoxes())
+      return SmallVector<Value>();
     if (!operand.copies())
       return operand.fetch(point, first, k0);
     operand.copy(point, first, k0, stage);
@@ -347,10 +364,8 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
   };
   for (unsigned i = 0; i < ahead; ++i) {
     Value k0 = e.constant(i * plan.depth), stage = e.constant(i);
-    if (boxes) {
+    if (boxes)
       boxes->fill(point, firstRow, firstColumn, k0, depthEnd, stage);
-      continue;
-    }
     SmallVector<Value> ofA = begin(a, firstRow, k0, stage);
     SmallVector<Value> ofB = begin(b, firstColumn, k0, stage);
     commit();
@@ -372,10 +387,10 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
           e.intrinsic(e.options.asyncCopy.wait, nullptr,
                       {e.constant32(ahead - 1)});
         Value stage = before[before.size() - 2], parity = before.back();
+        if (async && !(a.hasBoxes() && b.hasBoxes()))
+          e.intrinsic(async->publish, nullptr, {});
         if (boxes)
           boxes->await(stage, parity);
-        else if (async)
-          e.intrinsic(async->publish, nullptr, {});
         e.barrier();
         auto after = [&](Value number, unsigned steps) {
           Value next = e.add(number, e.constant(steps));
@@ -387,14 +402,11 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
         SmallVector<Value> next(before);
         if (async)
           multiplyAsync(e, plan, a, b, stage, next);
-        SmallVector<Value> ofA, ofB;
-        if (boxes) {
+        if (boxes)
           boxes->fill(point, firstRow, firstColumn, k1, depthEnd, filled);
-        } else {
-          ofA = begin(a, firstRow, k1, filled);
-          ofB = begin(b, firstColumn, k1, filled);
-          commit();
-        }
+        SmallVector<Value> ofA = begin(a, firstRow, k1, filled);
+        SmallVector<Value> ofB = begin(b, firstColumn, k1, filled);
+        commit();
         if (e.failed)
           return SmallVector<Value>(before);
         if (async) // all but this slice have been multiplied
@@ -425,11 +437,7 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
       &ended);
   if (e.failed)
     return grid.front();
-  if (async)
-    for (unsigned i = 0; i < rowCount * columnCount; ++i) {
-      auto own = MutableArrayRef(ended).slice(i * count, count);
-      llvm::copy(finishAsync(e.b, e.loc, instruction, own), own.begin());
-    }
+  finishAll(ended);
   auto sumOf = [&](unsigned fragment, unsigned element) -> Value {
     if (async)
       return ended[fragment * count + element];

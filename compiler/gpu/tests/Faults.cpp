@@ -163,7 +163,8 @@ static bool fits(const Instruction &inst, Fault::Kind kind) {
     return !descriptorsOf(inst).empty() ||
            (isMatrix(callee) && operandsOf(cast<CallBase>(inst)).second);
   case Fault::dropResult:
-    return assemblyOf(inst).contains("wgmma.wait_group");
+    return assemblyOf(inst).contains("wgmma.wait_group") &&
+           !isa<Constant>(cast<CallBase>(inst).getArgOperand(0));
   case Fault::dropMatrixWait:
     return callee.contains("wgmma.wait_group");
   case Fault::dropFence:
@@ -277,7 +278,8 @@ std::string aicc::gpu::inject(Module &module, Fault fault) {
   std::string text;
   raw_string_ostream stream(text);
   inst->print(stream);
-  text = StringRef(text).trim().str();
+  constexpr size_t longest = 240; // there are hundreds of operands
+  text = StringRef(text).trim().take_front(longest).str();
   switch (fault.kind) {
   case Fault::dropBarrier:
   case Fault::dropStore:

@@ -335,9 +335,9 @@ def matmul_i8():
                          ["%0"]), make, tolerance=0)
 
 
-def matrix_product(name, kind, m, n, k, batch=0, transposed=False, across=False):
+def matrix_product(name, kind, m, n, k, batch=0, transposed=False, across=False, computed=False):
     """Operands of `kind`, sums in f32 (i32 of i8, f64 of f64); a as [k, m] if `across`, b as [n, k] if
-    `transposed`."""
+    `transposed`, a the negative of what is given if `computed`."""
     total = {"i8": "i32", "f64": "f64"}.get(kind, "f32")
     stored = "i16" if kind == "bf16" else kind
     b, d, o = (f"{batch}x", "d0, ", 1) if batch else ("", "", 0)
@@ -357,8 +357,15 @@ def matrix_product(name, kind, m, n, k, batch=0, transposed=False, across=False)
     text += (f"      %p = arith.mul{letter} {x}, {y} : {total}\n"
              f"      %s = arith.add{letter} %o0, %p : {total}\n"
              f"      linalg.yield %s : {total}")
-    body = fill("%z", tc, "0" if kind == "i8" else "0.0") + generic(
-        "%0", 3 + o, "p" * (2 + o) + "r", [("%a", ta, ma), ("%b", tb, mb)],
+    body, a = "", "%a"
+    if computed:
+        index = ", ".join(f"d{i}" for i in range(2 + o))
+        body = fill_empty("%n_e", ta) + generic(
+            "%n", 2 + o, "p" * (2 + o), [("%a", ta, index)], ("%n_e", ta),
+            f"      %v = arith.negf %i0 : {kind}\n      linalg.yield %v : {kind}", index)
+        a = "%n"
+    body += fill("%z", tc, "0" if kind == "i8" else "0.0") + generic(
+        "%0", 3 + o, "p" * (2 + o) + "r", [(a, ta, ma), ("%b", tb, mb)],
         ("%z", tc), text, f"{d}{dm}, {dn}")
     lead = (batch,) if batch else ()
 
@@ -376,6 +383,7 @@ def matrix_product(name, kind, m, n, k, batch=0, transposed=False, across=False)
             dtype = {"f16": np.float16, "f64": np.float64}.get(kind, np.float32)
             given = [rng.standard_normal(s).astype(dtype) for s in shapes]
             wide = [g.astype(np.float64) for g in given]
+        wide[0] = -wide[0] if computed else wide[0]
         wide[0] = np.swapaxes(wide[0], -1, -2) if across else wide[0]
         r = np.matmul(wide[0], np.swapaxes(wide[1], -1, -2) if transposed else wide[1])
         return given, [r.astype({"i32": np.int32, "f64": np.float64}.get(total, np.float32))]
@@ -714,6 +722,7 @@ def kernels():
               matrix_product("product_f16_edges", "f16", 37, 50, 43),
               matrix_product("product_f16_large", "f16", 256, 256, 64, batch=16),
               matrix_product("product_f16_across", "f16", 136, 264, 136, batch=16, across=True),
+              matrix_product("product_f16_computed", "f16", 70, 136, 456, computed=True),
               matrix_product("product_bf16", "bf16", 64, 96, 64, transposed=True),
               matrix_product("product_f64", "f64", 70, 40, 33),
               matrix_product("product_i8", "i8", 100, 72, 912, transposed=True),
