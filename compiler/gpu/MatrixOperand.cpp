@@ -149,7 +149,7 @@ void MatrixOperand::findBoxes() {
     AffineExpr whole = loop == dims.front()        ? total
                        : loop == c.reduced.front() ? depthTotal
                                                    : AffineExpr();
-    if (size > INT32_MAX ||
+    if (!size || size > INT32_MAX ||
         (whole && graph::constantOf(whole) != int64_t(size)))
       return;
     loops.push_back(loop);

@@ -279,6 +279,24 @@ private:
 };
 } // namespace
 
+/// Workgroups that run at once shall read few lines of a and of b: tiles are
+/// taken column by column through bands of eight rows, where that comes out
+/// even, not row by row.
+static void takeInBands(Emitter &e, ArrayRef<AffineExpr> grid,
+                        MutableArrayRef<Value> tile) {
+  constexpr int64_t band = 8;
+  auto rows = graph::constantOf(grid[grid.size() - 2]),
+       columns = graph::constantOf(grid.back());
+  if (!rows || !columns || *rows % band || *columns <= band)
+    return;
+  Value &row = tile[tile.size() - 2], &column = tile.back();
+  Value inBand =
+      e.add(e.mul(e.rem(row, e.constant(band)), e.constant(*columns)), column);
+  Value first = e.mul(e.div(row, e.constant(band)), e.constant(band));
+  row = e.add(first, e.rem(inBand, e.constant(band)));
+  column = e.div(inBand, e.constant(band));
+}
+
 AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
   const Contraction &c = plan.contraction;
   const MatrixInstruction &instruction = *plan.instruction;
@@ -291,13 +309,14 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
   AffineExpr depthTotal = productOf(depthSizes, context);
   MatrixOperand a(e, plan, true, loops), b(e, plan, false, loops);
 
-  // Workgroups: columns fastest, then rows, then batch.
+  // Workgroups: columns fastest, then rows, then batch; large results in bands.
   SmallVector<AffineExpr> grid;
   for (unsigned dim : c.batch)
     grid.push_back(loops[dim]);
   grid.push_back(a.total.ceilDiv(plan.rows));
   grid.push_back(b.total.ceilDiv(plan.columns));
   SmallVector<Value> tileIndex = e.delinearize(e.block, grid);
+  takeInBands(e, grid, tileIndex);
   for (auto [dim, value] : llvm::zip(c.batch, tileIndex))
     point[dim] = value;
   Value firstRow = e.mul(tileIndex[c.batch.size()], e.constant(plan.rows));

@@ -723,6 +723,7 @@ def kernels():
               matrix_product("product_f16_large", "f16", 256, 256, 64, batch=16),
               matrix_product("product_f16_across", "f16", 136, 264, 136, batch=16, across=True),
               matrix_product("product_f16_computed", "f16", 70, 136, 456, computed=True),
+              matrix_product("product_f16_bands", "f16", 1024, 1152, 40),
               matrix_product("product_bf16", "bf16", 64, 96, 64, transposed=True),
               matrix_product("product_f64", "f64", 70, 40, 33),
               matrix_product("product_i8", "i8", 100, 72, 912, transposed=True),
