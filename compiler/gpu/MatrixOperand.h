@@ -1,5 +1,4 @@
-//===- MatrixOperand.h - an operand's way to a matrix instruction -*- C++
-//-*-===//
+//===- MatrixOperand.h - an operand of a matrix instruction -----*- C++ -*-===//
 //
 // Licensed under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception

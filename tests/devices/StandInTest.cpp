@@ -102,6 +102,22 @@ TEST_F(StandIn, Launches) {
   EXPECT_EQ(read(y, n), expected);
 }
 
+TEST_F(StandIn, MapsFollowTheArguments) {
+  aicc_driver_kernel *map = kernel("test_map");
+  float *x = floats(256), *y = floats(8);
+  if (vendor != &cudaUnderTest) { // a driver that writes none is refused
+    EXPECT_FAILS(launch(stream, map, x, y, 8), AICC_INVALID_ARGUMENT,
+                 "launching 'test_map'");
+    return;
+  }
+  EXPECT_DONE(launch(stream, map, x, y, 8));
+  EXPECT_EQ(read(y, 1), std::vector<float>{1});
+  EXPECT_FAILS(launch(stream, map, x + 1, y, 8), AICC_INVALID_ARGUMENT,
+               "launching 'test_map'", "(1)");
+  inject("cuTensorMapEncodeTiled", 1, 999);
+  EXPECT_FAILS(launch(stream, map, x, y, 8), AICC_DEVICE_ERROR, "(999)");
+}
+
 TEST_F(StandIn, SharedMemoryIsAskedFor) {
   aicc_driver_kernel *reverse = kernel("test_reverse");
   float *x = floats(8), *y = floats(8);

@@ -7,6 +7,7 @@
  * mistakes that their names say.
  */
 
+#include "aicc/tensors.h"
 #include "aicc/virtual.h"
 
 #define EXPORT __attribute__((visibility("default")))
@@ -90,4 +91,20 @@ KERNEL(test_misaligned) {
 KERNEL(test_race) {
   const struct unary *p = args;
   put(self, p->y, (float)self->thread[0]);
+}
+
+/* y[0] = whether the map behind the arguments is that of x. */
+EXPORT const aicc_tensors test_map__tensors = {
+    AICC_TENSORS_VERSION,
+    1,
+    {{0, sizeof(float), 2, {32, 4}, {32, 8}, {sizeof(float), 128}}}};
+
+KERNEL(test_map) {
+  const struct unary *p = args;
+  const aicc_virtual_tensor *map =
+      (const void *)((const char *)args + AICC_TENSOR_MAP_ALIGN);
+  put(self, p->y,
+      map->mark == AICC_VIRTUAL_TENSOR && map->address == (uintptr_t)p->x &&
+          map->rank == 2 && map->box[1] == 4 && map->sizes[1] == 8 &&
+          map->strides[1] == 128);
 }
