@@ -39,8 +39,9 @@ import gpu_resources  # noqa: E402
 import kernel_ir  # noqa: E402
 import sass  # noqa: E402
 
-CHIPS = json.loads((HERE / "chips.json").read_text())
-TARGETS = [name for name in CHIPS if ":" in name]
+NUMBERS = json.loads((HERE / "chips.json").read_text())
+TARGETS = [name for name in NUMBERS if ":" in name]
+CHIPS = {name: NUMBERS[NUMBERS[name].get("like", name)] for name in TARGETS}
 
 
 def occupancy(chip, row):
@@ -154,8 +155,7 @@ def estimate(chip, row, launch, regions, multiply_adds, depth, least, strided):
     waits, seen = 0, False
     for region, count in zip(regions, runs):
         if region.matrix:  # loaded one slice ahead, or two by copies beside the threads
-            if region.rounds or region.copied:
-                waits += count * issue["latency"] / (1 if region.rounds else 2)
+            waits += count * issue["latency"] / (1 if region.rounds else 2)
             continue
         if region.rounds and (region.loop or count * region.loaded >= read / groups / warps / 2):
             waits += count * region.rounds * issue["latency"] / (3 if seen else 1)

@@ -64,6 +64,10 @@ def _add(region, mnemonic, suffixes, operands, waiting):
         waiting["registers"].clear()
     if matrix:
         amount, kind, wide = matrix
+        if wide:  # a and b come from shared memory, unless a is a register
+            m, n, k = map(int, next(s for s in suffixes if "x" in s).split("x"))
+            size = {"i8": 1, "f8": 1, "tf32": 4}.get(kind, 2)
+            region.shared_bytes += (n * k + (m * k if "gdesc" in operands else 0)) * size // 4
         region.matrix["group" if wide else "warp", kind] += amount
     elif mnemonic == "LDSM":
         region.shared_bytes += 128 * int(suffixes[-1] if suffixes[-1] in ("2", "4") else 1)

@@ -130,7 +130,14 @@ std::optional<MatrixPlan> aicc::gpu::planMatrixTiles(exec::KernelOp kernel,
           n = estimatedSize(loops, c->columns),
           k = estimatedSize(loops, c->reduced),
           z = estimatedSize(loops, c->batch);
-  if (m < 16 || n < 16 || k < 8)
+  // Thin products leave most of a tile empty. That pays where there are many of
+  // them, like groups of a convolution; a few rows wait for their weights,
+  // which many small workgroups fetch faster.
+  constexpr int64_t thinnest = 4, smallest = 64;
+  bool thin = m < 16 || n < 16;
+  int64_t tiles =
+      z * llvm::divideCeil(m, smallest) * llvm::divideCeil(n, smallest);
+  if (std::min(m, n) < thinnest || k < 8 || (thin && tiles < 2 * enoughTiles))
     return std::nullopt;
 
   unsigned subgroups = options.workgroup / options.subgroup;

@@ -720,6 +720,7 @@ def kernels():
               matmul("matmul_small", 5, 7, 9), matmul_f16(), matmul_i8(),
               matrix_product("product_f16", "f16", 150, 136, 456, transposed=True),
               matrix_product("product_f16_edges", "f16", 37, 50, 43),
+              matrix_product("product_f16_thin", "f16", 150, 6, 40, batch=48),
               matrix_product("product_f16_large", "f16", 256, 256, 64, batch=16),
               matrix_product("product_f16_across", "f16", 136, 264, 136, batch=16, across=True),
               matrix_product("product_f16_computed", "f16", 70, 136, 456, computed=True),
