@@ -66,6 +66,8 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
     options.subgroup = record.subgroup;
     options.matrix = backends::intel::matrixInstructions(record.chip);
     options.sharedBytes = record.sharedBytes;
+    // Of 256, which the drivers allow; the compiler reads many fragments ahead.
+    options.fragmentRegisters = 96;
     // The runtime for CPUs vectorises over the position in the subgroup:
     // vectors of a thread become gathers there.
     options.laneId = true;
