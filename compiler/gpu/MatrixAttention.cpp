@@ -198,6 +198,7 @@ struct MatrixWriter : AttentionValues {
   void fillValues(const Lines &lines, Value key0, Value firstColumn);
   Value fragment(const Lines &lines, const FragmentLayout &layout, Value line,
                  unsigned lineOffset, unsigned place);
+  SmallVector<Value> fragments(const Lines &lines, unsigned place);
 };
 } // namespace
 
@@ -396,6 +397,59 @@ Value MatrixWriter::fragment(const Lines &lines, const FragmentLayout &layout,
   return vectorOf(elements);
 }
 
+/// Whether two fragments of b that are neighbours across lines are four tiles
+/// as Options::matrixLoad reads them: of a tile of 8 lines a lane has 4 bytes
+/// of line lane / 4, of the other one those 8 elements further.
+static bool arePairsOfTiles(const MatrixInstruction &row) {
+  static const FragmentLayout wanted = {
+      joined({alongLine(2, 8), acrossLines(1, 8)}),
+      joined({alongLine(1, 2), alongLine(8, 16)})};
+  auto same = [](const Basis &x, const Basis &y) {
+    return x.line == y.line && x.place == y.place;
+  };
+  return row.columns == 8 && llvm::equal(row.b.lanes, wanted.lanes, same) &&
+         llvm::equal(row.b.elements, wanted.elements, same);
+}
+
+/// The fragments of b of all lines, at one place.
+SmallVector<Value> MatrixWriter::fragments(const Lines &lines, unsigned place) {
+  unsigned count = lines.count / row.columns;
+  SmallVector<Value> found;
+  if (e.options.matrixLoad.four.empty() || count % 2 || !arePairsOfTiles(row)) {
+    for (unsigned j = 0; j < count; ++j)
+      found.push_back(
+          fragment(lines, row.b, laneLine(row.b), j * row.columns, place));
+    return found;
+  }
+  // Lane l says where line l % 8 of tile l / 8 begins.
+  SmallVector<Basis> lanes = acrossLines(1, 8);
+  lanes.push_back({0, 8});
+  lanes.push_back({8, 0});
+  Value base =
+      e.add(e.mul(coordinate(lanes, &Basis::line), e.constant(lines.stride())),
+            coordinate(lanes, &Basis::place));
+  SmallVector<Type> words(4, e.b.getI32Type());
+  Type loadedType = LLVM::LLVMStructType::getLiteral(e.b.getContext(), words);
+  for (unsigned j = 0; j < count; j += 2) {
+    Value at =
+        e.add(base, e.constant(j * row.columns * lines.stride() + place));
+    Value loaded = e.intrinsic(e.options.matrixLoad.four, loadedType,
+                               {e.sharedPointer(lines.memory, type, at)});
+    for (unsigned first : {0, 2}) {
+      SmallVector<Value> elements;
+      for (unsigned word : {first, first + 1}) {
+        Value bits = LLVM::ExtractValueOp::create(e.b, e.loc, loaded, word);
+        Value pair = LLVM::BitcastOp::create(e.b, e.loc,
+                                             VectorType::get({2}, type), bits);
+        for (int64_t i : {0, 1})
+          elements.push_back(vector::ExtractOp::create(e.b, e.loc, pair, i));
+      }
+      found.push_back(vectorOf(elements));
+    }
+  }
+  return found;
+}
+
 AffineExpr aicc::gpu::emitMatrixAttention(Emitter &e,
                                           const MatrixAttentionPlan &plan) {
   MLIRContext *context = e.kernel.getContext();
@@ -445,7 +499,6 @@ AffineExpr aicc::gpu::emitMatrixAttention(Emitter &e,
     if (!basis.line)
       sameRow.push_back(1u << bit);
   Value laneRow = w.laneLine(layout), lanePlace = w.lanePlace(layout);
-  Value keyLine = w.laneLine(row.b);
   Value weightLine = e.add(ownRow, w.laneLine(row.a));
 
   SmallVector<Value> queries;
@@ -480,11 +533,9 @@ AffineExpr aicc::gpu::emitMatrixAttention(Emitter &e,
           Value query = plan.sharedQueries
                             ? w.fragment(queryLines, row.a, weightLine, 0, k)
                             : queries[k / row.depth];
-          for (unsigned j = 0; j < keyCount; ++j)
-            products[j] = emitMatrixInstruction(
-                e.b, e.loc, row, query,
-                w.fragment(keys, row.b, keyLine, j * row.columns, k),
-                products[j]);
+          for (auto [j, key] : llvm::enumerate(w.fragments(keys, k)))
+            products[j] =
+                emitMatrixInstruction(e.b, e.loc, row, query, key, products[j]);
         }
         SmallVector<SmallVector<Value>> scores(keyCount);
         for (unsigned j = 0; j < keyCount; ++j)
@@ -572,11 +623,9 @@ AffineExpr aicc::gpu::emitMatrixAttention(Emitter &e,
           } else {
             left = w.fragment(weights, row.a, weightLine, 0, k);
           }
-          for (unsigned j = 0; j < columnCount; ++j)
-            results[j] = emitMatrixInstruction(
-                e.b, e.loc, row, left,
-                w.fragment(values, row.b, keyLine, j * row.columns, k),
-                results[j]);
+          for (auto [j, value] : llvm::enumerate(w.fragments(values, k)))
+            results[j] =
+                emitMatrixInstruction(e.b, e.loc, row, left, value, results[j]);
         }
         e.barrier();
         SmallVector<Value> next(results);
