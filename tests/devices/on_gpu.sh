@@ -4,15 +4,17 @@
 # Licensed under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #
-#   on_gpu.sh prepare [--target=cuda:sm_80] [--models=a,b] [--limit=MIB] [FOLDER]
+#   on_gpu.sh prepare [--target=T] [--models=a,b] [--cases=a,b|none] [--limit=MIB] [FOLDER]
 #       In the source tree, after a build: collects programs, the libraries that
 #       they need, compiled packages, inputs and expected outputs in FOLDER
 #       (build/on-gpu). Models are those that tests/models/export.py has written
 #       (build/models, or AICC_MODELS_DIR); --limit leaves out what doesn't fit.
+#       Cases are those of benchmarks/gpu/cases.py, all by default. The target is
+#       by default cuda:sm_90a,cuda:sm_80, so that each GPU takes its best code.
 #   FOLDER/on_gpu.sh run
 #       There, without network, compiler or Python: the driver's conformance,
-#       each model against its expected outputs and against the CPU,
-#       compute-sanitizer where it is, timings. Writes FOLDER/results/results.md
+#       each model against its expected outputs and against the CPU, timings of
+#       models and cases, compute-sanitizer where it is. Writes FOLDER/results/results.md
 #       and results.json. 0 if nothing failed, 77 if the device isn't there.
 #
 #   AICC_DEVICE (cuda:0) is what it runs on; AICC_SECONDS (560) is how long all
@@ -64,7 +66,7 @@ PYTHON
 }
 
 prepare() {
-  local root build models target=cuda:sm_80 names="" limit=0 out="" argument
+  local root build models target=cuda:sm_90a,cuda:sm_80 names="" cases="" limit=0 out="" argument
   root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
   build=${AICC_BINARY_DIR:-$root/build}
   models=${AICC_MODELS_DIR:-$build/models}
@@ -72,6 +74,7 @@ prepare() {
     case $argument in
     --target=*) target=${argument#*=} ;;
     --models=*) names=${argument#*=} ;;
+    --cases=*) cases=${argument#*=} ;;
     --limit=*) limit=${argument#*=} ;;
     -*) die "unknown option '$argument'" ;;
     *) out=$argument ;;
@@ -89,6 +92,12 @@ prepare() {
   cp "${BASH_SOURCE[0]}" "$out/on_gpu.sh"
   echo "$target" >"$out/target"
   "$build/bin/aicc" "$root/examples/digits/digits.onnx" --target="cpu,$target" -o "$out/digits.aicc"
+  local python=$build/venv/bin/python
+  [ -x "$python" ] || python=python3
+  if [ "$cases" != none ]; then
+    # shellcheck disable=SC2086 # names without spaces
+    AICC_BINARY_DIR=$build AICC_MODELS_DIR=$models "$python" "$root/benchmarks/gpu/packages.py" "$target" "$out/cases" ${cases//,/ }
+  fi
   if [ -z "$names" ] && [ -d "$models" ]; then
     names=$(cd "$models" && for record in */model.json; do [ -f "$record" ] && dirname "$record"; done | tr '\n' ' ')
   fi
@@ -171,6 +180,29 @@ device_time() { # device_time TRACE
     awk -F: '{sum += $2; n += 1} END {printf "%.3f ms in %d launches", sum / 1000, n}'
 }
 
+# Sum of the times of all kernels, in ms.
+kernel_time() { # kernel_time TRACE
+  grep -o '"cat": *"kernel", *"dur": *[0-9.e+-]*' "$1" | awk -F: '{sum += $3} END {printf "%.4f", sum / 1000}'
+}
+
+# Of one run after another one, by events: time, and what it is of the work.
+time_cases() { # time_cases FOLDER COMMAND...
+  local folder=$1 name group operations bytes time
+  shift
+  [ -f "$folder/cases.tsv" ] || return 0
+  while IFS=$'\t' read -r name group operations bytes; do
+    if attempt "$group $name" 90 "$@" "$folder/$name.aicc" --device="$device" --random \
+      --profile="$results/$name.trace.json"; then
+      time=$(kernel_time "$results/$name.trace.json")
+      row "$group $name" ok "$took" "$(awk -v t="$time" -v f="$operations" -v b="$bytes" 'BEGIN {
+        printf "kernels %s ms", t
+        if (f > 0 && t > 0) printf ", %.1f TFLOP/s", f / t / 1e9
+        if (b > 0 && t > 0) printf ", %.0f GB/s", b / t / 1e6
+      }')"
+    fi
+  done <"$folder/cases.tsv"
+}
+
 sanitize() { # sanitize TOOL STEP COMMAND...
   local tool=$1 step=$2
   shift 2
@@ -209,6 +241,8 @@ run() {
     row conformance ok "$took" "$(grep -E '^\[  PASSED  \]' "$log" | sed 's/\[ *PASSED *\] *//; s/\.$//')$(
       grep -cE '^\[  SKIPPED \]' "$log" | sed 's/^0$//; s/\(..*\)/, some skipped/')"
   fi
+
+  time_cases "$here/cases" "${aicc_run[@]}"
 
   local name folder rest part inputs expects smallest="" smallest_inputs=() last=""
   while IFS=$'\t' read -r name folder rest; do
