@@ -98,6 +98,9 @@ static bool resolve(const std::string &name, bool allowTf32,
   return false;
 }
 
+/// Each is compiled; a set of three targets with three chips each has 27.
+static constexpr size_t mostVariantsOfSet = 64;
+
 /// All sets that "cpu+intel" stands for: each chip of the one with each of the
 /// other, the preferred ones first.
 static bool resolveSet(const Options &options, const std::string &names,
@@ -113,6 +116,12 @@ static bool resolveSet(const Options &options, const std::string &names,
     }
     if (!resolve(part.str(), options.allowTf32, choices, error))
       return false;
+    if (partial.size() * choices.size() > mostVariantsOfSet) {
+      error = "target \"" + names + "\" stands for more than " +
+              std::to_string(mostVariantsOfSet) +
+              " combinations of chips, expected chips by name";
+      return false;
+    }
     std::vector<TargetSet> longer;
     for (const TargetSet &set : partial)
       for (const Target &choice : choices) {

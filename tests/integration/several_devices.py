@@ -220,6 +220,7 @@ def wrong_placements(table, folder):
     says("no set", 2, ["needs a set"], "--target=cpu", "--place=n_a=cpu")
     says("an unknown member", 2, ["nonsense"], "--target=cpu+nonsense")
     says("an empty member", 2, ["empty name"], "--target=cpu+")
+    says("too many combinations", 2, ["combinations of chips"], "--target=" + "+".join(["cpu"] * 30))
     says("two of a family", 2, ["several", "number"], "--target=cpu:x86-64-v3+cpu:x86-64-v3", "--place=n_a=cpu")
     annotated = shared()
     entry = annotated.graph.node[3].metadata_props.add()
