@@ -92,7 +92,7 @@ struct Options {
   /// Registers of 32 bits of a thread that fragments may fill for as long as a
   /// kernel runs: what the vendor's compiler leaves beside addresses and the
   /// operands under way.
-  unsigned fragmentRegisters = 168;
+  unsigned fragmentRegisters = 160;
   /// Products of f32 may round their operands to tf32.
   bool allowTf32 = false;
   /// Copies from global to shared memory that go on beside the threads.
@@ -108,6 +108,9 @@ struct Options {
   /// Adds the attributes that make the function a kernel with the given
   /// number of threads.
   std::function<void(mlir::LLVM::LLVMFuncOp, std::array<unsigned, 3>)> finish;
+  /// Says of such a function that one workgroup may have a processor's
+  /// registers to itself, where the vendor's compiler would rather spill a few.
+  std::function<void(mlir::LLVM::LLVMFuncOp)> takeRegisters;
 };
 
 /// A kernel in the intermediate form.

@@ -130,6 +130,8 @@ LogicalResult aicc::gpu::lowerKernel(exec::KernelOp kernel,
     describeTensors(e);
   if (options.finish)
     options.finish(e.function, out.workgroup);
+  if (attention && options.takeRegisters)
+    options.takeRegisters(e.function);
   return success();
 }
 

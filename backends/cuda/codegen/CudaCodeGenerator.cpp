@@ -112,6 +112,10 @@ class CudaCodeGenerator final : public aicc::gpu::Generator {
                          "cta",
                          "llvm.nvvm.mbarrier.try.wait.parity.scope.cta.space."
                          "cta"};
+    options.takeRegisters = [](LLVM::LLVMFuncOp function) {
+      function->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                        Builder(function.getContext()).getI32IntegerAttr(1));
+    };
     options.finish = [](LLVM::LLVMFuncOp function,
                         std::array<unsigned, 3> workgroup) {
       Builder b(function.getContext());
