@@ -28,14 +28,23 @@ Basis FragmentLayout::at(unsigned lane, unsigned element) const {
 }
 
 StringRef aicc::gpu::toString(MatrixType type) {
-  static constexpr StringRef names[] = {"f16", "bf16", "tf32", "f32",
-                                        "f64", "i8",   "i32"};
+  static constexpr StringRef names[] = {
+      "f16", "bf16",     "tf32",   "f32",        "f64",       "i8",
+      "i32", "f8E4M3FN", "f8E5M2", "f8E4M3FNUZ", "f8E5M2FNUZ"};
   return names[unsigned(type)];
+}
+
+bool aicc::gpu::isFloat8(MatrixType type) {
+  return type >= MatrixType::f8E4M3FN;
 }
 
 unsigned aicc::gpu::elementBytes(MatrixType type) {
   switch (type) {
   case MatrixType::i8:
+  case MatrixType::f8E4M3FN:
+  case MatrixType::f8E5M2:
+  case MatrixType::f8E4M3FNUZ:
+  case MatrixType::f8E5M2FNUZ:
     return 1;
   case MatrixType::f16:
   case MatrixType::bf16:
@@ -65,6 +74,14 @@ bool aicc::gpu::isOperand(MatrixType type, Type element) {
     return element.isInteger(8);
   case MatrixType::i32:
     return element.isInteger(32);
+  case MatrixType::f8E4M3FN:
+    return isa<Float8E4M3FNType>(element);
+  case MatrixType::f8E5M2:
+    return isa<Float8E5M2Type>(element);
+  case MatrixType::f8E4M3FNUZ:
+    return isa<Float8E4M3FNUZType>(element);
+  case MatrixType::f8E5M2FNUZ:
+    return isa<Float8E5M2FNUZType>(element);
   }
   llvm_unreachable("no such type");
 }

@@ -46,9 +46,23 @@ struct FragmentLayout {
   Basis at(unsigned lane, unsigned element) const;
 };
 
-enum class MatrixType { f16, bf16, tf32, f32, f64, i8, i32 };
+enum class MatrixType {
+  f16,
+  bf16,
+  tf32,
+  f32,
+  f64,
+  i8,
+  i32,
+  // Kernels hold these as the bits of an i8.
+  f8E4M3FN,
+  f8E5M2,
+  f8E4M3FNUZ,
+  f8E5M2FNUZ
+};
 
 llvm::StringRef toString(MatrixType type);
+bool isFloat8(MatrixType type);
 /// Bytes of an element as it lies in memory and in fragments.
 unsigned elementBytes(MatrixType type);
 /// Whether tensors of that element may be its operands.

@@ -369,6 +369,14 @@ private:
       return AICC_VIRTUAL_I8;
     case MatrixType::i32:
       return AICC_VIRTUAL_I32;
+    case MatrixType::f8E4M3FN:
+      return AICC_VIRTUAL_F8E4M3FN;
+    case MatrixType::f8E5M2:
+      return AICC_VIRTUAL_F8E5M2;
+    case MatrixType::f8E4M3FNUZ:
+      return AICC_VIRTUAL_F8E4M3FNUZ;
+    case MatrixType::f8E5M2FNUZ:
+      return AICC_VIRTUAL_F8E5M2FNUZ;
     }
     llvm_unreachable("no such type");
   }

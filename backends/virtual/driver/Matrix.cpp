@@ -33,6 +33,27 @@ float fromHalf(uint16_t half) {
   return bits<float>(&value);
 }
 
+// A float of a sign, an exponent and `mantissa` bits in a byte. FNUZ formats
+// have one more as their bias, and the code of -0 for NaN.
+float fromFloat8(uint8_t code, int mantissa, bool finite, bool unsignedZero) {
+  const int exponentBits = 7 - mantissa, magnitude = code & 0x7f;
+  const int exponent = magnitude >> mantissa;
+  const int fraction = magnitude & ((1 << mantissa) - 1);
+  const int bias = (1 << (exponentBits - 1)) - (unsignedZero ? 0 : 1);
+  if (unsignedZero ? code == 0x80 : finite ? magnitude == 0x7f
+                                           : magnitude > 0x7c)
+    return std::nanf("");
+  float value;
+  if (!unsignedZero && !finite && magnitude == 0x7c)
+    value = HUGE_VALF;
+  else if (exponent == 0)
+    value = std::ldexp(float(fraction), 1 - bias - mantissa);
+  else
+    value = std::ldexp(float(fraction + (1 << mantissa)),
+                       exponent - bias - mantissa);
+  return code & 0x80 ? -value : value;
+}
+
 // Element `number` of a fragment, in the type that sums are kept in.
 template <typename T>
 T element(const void *fragment, size_t number, uint32_t type) {
@@ -54,6 +75,14 @@ T element(const void *fragment, size_t number, uint32_t type) {
     return T(bits<double>(bytes + 8 * number));
   case AICC_VIRTUAL_I8:
     return T(bits<int8_t>(bytes + number));
+  case AICC_VIRTUAL_F8E4M3FN:
+    return T(fromFloat8(bytes[number], 3, true, false));
+  case AICC_VIRTUAL_F8E5M2:
+    return T(fromFloat8(bytes[number], 2, false, false));
+  case AICC_VIRTUAL_F8E4M3FNUZ:
+    return T(fromFloat8(bytes[number], 3, true, true));
+  case AICC_VIRTUAL_F8E5M2FNUZ:
+    return T(fromFloat8(bytes[number], 2, true, true));
   default:
     return T(bits<int32_t>(bytes + 4 * number));
   }
@@ -174,6 +203,10 @@ void addAs(const aicc_virtual_matrix &what, const unsigned char *a,
 size_t MatrixSums::size(uint32_t type) {
   switch (type) {
   case AICC_VIRTUAL_I8:
+  case AICC_VIRTUAL_F8E4M3FN:
+  case AICC_VIRTUAL_F8E5M2:
+  case AICC_VIRTUAL_F8E4M3FNUZ:
+  case AICC_VIRTUAL_F8E5M2FNUZ:
     return 1;
   case AICC_VIRTUAL_F16:
   case AICC_VIRTUAL_BF16:

@@ -63,7 +63,12 @@ enum {
   AICC_VIRTUAL_F32 = 3,
   AICC_VIRTUAL_F64 = 4,
   AICC_VIRTUAL_I8 = 5,
-  AICC_VIRTUAL_I32 = 6
+  AICC_VIRTUAL_I32 = 6,
+  /* As ONNX defines them: FN without infinities, FNUZ without these and -0. */
+  AICC_VIRTUAL_F8E4M3FN = 7,
+  AICC_VIRTUAL_F8E5M2 = 8,
+  AICC_VIRTUAL_F8E4M3FNUZ = 9,
+  AICC_VIRTUAL_F8E5M2FNUZ = 10
 };
 
 /* Where the elements of a matrix are: the place of element e of lane l is the
