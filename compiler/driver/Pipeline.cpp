@@ -163,6 +163,10 @@ void addKernelsPasses(OpPassManager &manager, const TargetSet &targets,
                 : transforms::OperatorFilter());
   };
   each([&](const target::TargetRecord &record, auto only) {
+    function.addPass(transforms::createConvertFloat8Pass(
+        record.floats8, record.wideOperands, only));
+  });
+  each([&](const target::TargetRecord &record, auto only) {
     if (record.channelsLast)
       function.addPass(transforms::createChooseLayoutPass(only));
   });

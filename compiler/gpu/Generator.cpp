@@ -40,6 +40,10 @@ LogicalResult Generator::resolve(StringRef chip,
       record.family += ":virtual";
       record.required = {virtualHost().str()};
     }
+    for (const MatrixInstruction &row : options(record).matrix)
+      if (std::string name = toString(row.operand).str();
+          isFloat8(row.operand) && !llvm::is_contained(record.floats8, name))
+        record.floats8.push_back(std::move(name));
     // It runs the code of any chip: one is enough.
     if (!isVirtual || out_records.empty())
       out_records.push_back(record);

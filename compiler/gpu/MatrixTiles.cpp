@@ -38,6 +38,12 @@ static Value withoutExtension(Value inBody) {
                                                       : inBody;
 }
 
+/// The bits of a value that has its type for arithmetic only.
+static Value withoutType(Value inBody) {
+  auto bitcast = inBody.getDefiningOp<arith::BitcastOp>();
+  return bitcast ? bitcast.getIn() : inBody;
+}
+
 /// The largest side of a tile that gives each of `subgroups` whole fragments,
 /// not much more than `size` needs.
 static unsigned sideOf(int64_t size, unsigned subgroups, unsigned fragment,
@@ -125,6 +131,8 @@ std::optional<MatrixPlan> aicc::gpu::planMatrixTiles(exec::KernelOp kernel,
   Type result = getElementTypeOrSelf(c->generic->getResult(0).getType());
   if (b.getType() != operand)
     return std::nullopt;
+  a = withoutType(a);
+  b = withoutType(b);
   SmallVector<AffineExpr> loops = loopsOf(kernel, c->generic);
   int64_t m = estimatedSize(loops, c->rows),
           n = estimatedSize(loops, c->columns),

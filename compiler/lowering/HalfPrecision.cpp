@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "compiler/lowering/HalfPrecision.h"
+#include "compiler/lowering/NarrowFloats.h"
 #include "compiler/lowering/Real.h"
 
 using namespace mlir;
@@ -16,6 +17,13 @@ namespace aicc::lowering {
 /// needs to.
 Value extend(ImplicitLocOpBuilder &b, Value x, Type to) {
   Type from = x.getType();
+  if (isNarrowFloat(getElementTypeOrSelf(from))) {
+    Real f(b, Real(b, to).like(b.getF32Type()));
+    Value bits = arith::BitcastOp::create(b, f.like(b.getI8Type()), x);
+    Value result =
+        decodeNarrow(b, bits, cast<FloatType>(getElementTypeOrSelf(from)));
+    return f.type == to ? result : arith::ExtFOp::create(b, to, result);
+  }
   if (!getElementTypeOrSelf(from).isBF16())
     return arith::ExtFOp::create(b, to, x);
   Real f(b, Real(b, to).like(b.getF32Type()));
@@ -56,8 +64,9 @@ struct ExpandConversion : OpRewritePattern<Op> {
                                 PatternRewriter &rewriter) const override {
     Type from = op.getIn().getType(), to = op.getType();
     Type source = getElementTypeOrSelf(from), result = getElementTypeOrSelf(to);
-    if (isa<TensorType>(to) || (!source.isBF16() && !result.isBF16() &&
-                                !(source.isF64() && result.isF16())))
+    if (isa<TensorType>(to) ||
+        (!source.isBF16() && !result.isBF16() &&
+         !(source.isF64() && result.isF16()) && !isNarrowFloat(source)))
       return failure();
     ImplicitLocOpBuilder b(op.getLoc(), rewriter);
     rewriter.replaceOp(op, convert(b, op.getIn(), to));

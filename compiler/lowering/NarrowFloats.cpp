@@ -89,7 +89,8 @@ bool isNarrowFloat(Type element) {
 }
 
 Value decodeNarrow(LocBuilder &b, Value bits, FloatType from) {
-  Real f(b, b.getF32Type());
+  auto shape = dyn_cast<VectorType>(bits.getType());
+  Real f(b, shape ? Type(shape.clone(b.getF32Type())) : b.getF32Type());
   Value code = arith::ExtUIOp::create(b, f.integer, bits);
   if (isa<Float8E8M0FNUType>(from))
     return decodePower(f, code);

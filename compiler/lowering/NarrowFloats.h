@@ -21,7 +21,8 @@ namespace aicc::lowering {
 /// Whether `element` is a float of eight bits or fewer.
 bool isNarrowFloat(mlir::Type element);
 
-/// The f32 that the bits stand for; every one of them is exact.
+/// The f32 that the bits (a scalar or a vector) stand for; every one of them is
+/// exact.
 mlir::Value decodeNarrow(LocBuilder &b, mlir::Value bits, mlir::FloatType from);
 
 /// The bits of `to` nearest to an f32, as graph.cast does it.

@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "compiler/lowering/NarrowFloats.h"
 #include "compiler/lowering/Writer.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -78,6 +79,16 @@ struct Product {
   }
 };
 
+/// An operand in the accumulator's type. 8-bit floats keep their type up to the
+/// extension, where code generators look for it.
+Value extendOperand(LocBuilder &b, Value x, Type from, Type to) {
+  if (!isNarrowFloat(from) || from.getIntOrFloatBitWidth() != 8 ||
+      !isa<FloatType>(to))
+    return convertElement(b, x, from, to);
+  Value typed = arith::BitcastOp::create(b, from, x);
+  return arith::ExtFOp::create(b, to, typed);
+}
+
 /// The type to accumulate in, for operands and a result of given types.
 Type accumulate(Type operand, Type result) {
   Type wide = accumulatorType(operand);
@@ -133,8 +144,8 @@ struct LowerDotGeneral : OpRewritePattern<graph::DotGeneralOp> {
     product.ins = {w.lowered(op.getLhs()), w.lowered(op.getRhs())};
     product.maps = {w.map(product.loops, l), w.map(product.loops, r)};
     w.replace(product.write(out, [&](LocBuilder &b, ValueRange args) {
-      return std::pair(convertElement(b, args[0], left, product.accumulator),
-                       convertElement(b, args[1], right, product.accumulator));
+      return std::pair(extendOperand(b, args[0], left, product.accumulator),
+                       extendOperand(b, args[1], right, product.accumulator));
     }));
     return success();
   }
@@ -257,8 +268,8 @@ LowerConvolution::matchAndRewrite(graph::ConvolutionOp op,
   w.replace(product.write(out, [&](LocBuilder &b, ValueRange args) {
     Type wide = product.accumulator;
     if (!padded)
-      return std::pair(convertElement(b, args[0], element, wide),
-                       convertElement(b, args[1], weight, wide));
+      return std::pair(extendOperand(b, args[0], element, wide),
+                       extendOperand(b, args[1], weight, wide));
     // Zeros around the operand: read inside it and select.
     SmallVector<Value> loops = loopIndices(b, product.loops), at;
     Value inside;
@@ -271,12 +282,12 @@ LowerConvolution::matchAndRewrite(graph::ConvolutionOp op,
       }
       at.push_back(value);
     }
-    Value read = convertElement(b, extract(b, operand, at), element, wide);
+    Value read = extendOperand(b, extract(b, operand, at), element, wide);
     Value zero =
         arith::ConstantOp::create(b, identityOf(ReduceKind::sum, wide));
     return std::pair<Value, Value>(
         arith::SelectOp::create(b, inside, read, zero),
-        convertElement(b, args[0], weight, wide));
+        extendOperand(b, args[0], weight, wide));
   }));
   return success();
 }

@@ -46,6 +46,9 @@ struct TargetRecord {
   bool channelsLast = true; // convolutions and pooling on [N, spatial, C]
   unsigned weightPanel = 0; // columns per panel of packed weights, 0 = as given
   bool wideOperands = false; // products read activations of 16 bits as f32
+  /// Floats of eight bits that products multiply as they are, by the names of
+  /// their types; others are multiplied as f16, or f32 if `wideOperands`.
+  std::vector<std::string> floats8;
   bool fusedAttention = false; // products around a softmax are one kernel
   bool hostFunctions = false; // its programs may call functions of the host
 

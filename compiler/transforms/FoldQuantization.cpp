@@ -1,4 +1,4 @@
-//===- FoldQuantization.cpp - products of integers ------------------------===//
+//===- FoldQuantization.cpp - products of quantised numbers ---------------===//
 //
 // Licensed under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -16,6 +16,9 @@
 // point. Those are multiplied as 16-bit and summed as 32-bit integers, exactly;
 // also where a model says so itself (MatMulInteger and the like), which arrives
 // as 32-bit products.
+//
+// Floats of eight bits stay what they are and are summed as f32; which of them
+// a target multiplies is asked in the next stage.
 //
 //===----------------------------------------------------------------------===//
 
@@ -96,6 +99,14 @@ std::optional<Range> rangeOf(Value value, unsigned depth = 0) {
   return std::nullopt;
 }
 
+Value converted(OpBuilder &builder, Location loc, Value value, Type element) {
+  if (elementOf(value) == element)
+    return value;
+  return CastOp::create(
+      builder, loc,
+      withElement(cast<RankedTensorType>(value.getType()), element), value);
+}
+
 constexpr int64_t most = 1 << 15;
 
 /// Operators that only move elements, on narrower ones.
@@ -152,35 +163,55 @@ std::pair<Value, Value> narrowOperands(OpBuilder &builder, Value lhs,
   return {narrowed(builder, lhs), narrowed(builder, rhs)};
 }
 
-/// An operand as integers times a scale.
+/// An operand as integers, or floats of eight bits, times a scale.
 struct Dequantized {
-  /// i32, or narrower.
-  Value integers;
+  /// i32 or narrower; f8.
+  Value numbers;
   /// Broadcast to the operand's shape; null for one.
   Value scale;
 };
 
+/// Whether the value is a constant 0 of any type.
+bool isZero(Value value) {
+  while (auto *op = value.getDefiningOp())
+    if (isa<BroadcastOp, CastOp, ReshapeOp>(op))
+      value = op->getOperand(0);
+    else
+      break;
+  auto constant = value.getDefiningOp<graph::ConstantOp>();
+  auto data = constant ? dataOf(constant.getValue()) : std::nullopt;
+  return data && llvm::all_of(data->bytes, [](char byte) { return !byte; });
+}
+
 std::optional<Dequantized> matchDequantized(Value value) {
-  Dequantized found;
+  // Models in f16 dequantise in f32 and round.
+  auto rounded = value.getDefiningOp<CastOp>();
+  if (rounded && elementOf(rounded.getOperand()).isF32() &&
+      isa<FloatType>(elementOf(value)))
+    value = rounded.getOperand();
   auto product = value.getDefiningOp<MultiplyOp>();
-  Value from = value;
-  if (product)
-    for (unsigned side : {0, 1}) {
-      auto cast = product->getOperand(side).getDefiningOp<CastOp>();
-      if (cast && isa<IntegerType>(elementOf(cast.getOperand()))) {
-        from = product->getOperand(side);
-        found.scale = product->getOperand(1 - side);
-        break;
-      }
-    }
-  auto cast = from.getDefiningOp<CastOp>();
-  if (!cast || !elementOf(from).isF32() || !found.scale)
+  if (!product)
     return std::nullopt;
-  auto range = rangeOf(cast.getOperand());
-  if (!range || !range->within(-255, 255))
-    return std::nullopt;
-  found.integers = cast.getOperand();
-  return found;
+  for (unsigned side : {0, 1}) {
+    Value shifted = product->getOperand(side);
+    auto subtract = shifted.getDefiningOp<SubtractOp>();
+    if (subtract && isa<FloatType>(elementOf(shifted)) &&
+        isZero(subtract.getRhs()))
+      shifted = subtract.getLhs();
+    auto cast = shifted.getDefiningOp<CastOp>();
+    if (!cast)
+      continue;
+    Value numbers = cast.getOperand();
+    if (isFloat8(elementOf(numbers)))
+      return Dequantized{numbers, product->getOperand(1 - side)};
+    if (!isa<IntegerType>(elementOf(numbers)))
+      continue;
+    auto range = rangeOf(numbers);
+    if (!elementOf(cast).isF32() || !range || !range->within(-255, 255))
+      return std::nullopt;
+    return Dequantized{numbers, product->getOperand(1 - side)};
+  }
+  return std::nullopt;
 }
 
 /// The number of terms of each sum; none where it is not known.
@@ -209,13 +240,14 @@ bool plain(Operation *op) {
          !conv.getAccumulator();
 }
 
-/// The same product of other operands, summed as i32.
+/// The same product of other operands, summed as i32 or f32.
 Value productOf(PatternRewriter &rewriter, Operation *op, Value lhs,
                 Value rhs) {
   OperationState state(op->getLoc(), op->getName());
   state.addOperands({lhs, rhs});
   state.addAttributes(op->getAttrs());
-  Type wide = rewriter.getI32Type();
+  Type wide = isa<FloatType>(elementOf(lhs)) ? Type(rewriter.getF32Type())
+                                             : Type(rewriter.getI32Type());
   state.addAttribute("accumulator", TypeAttr::get(wide));
   state.addTypes(
       withElement(cast<RankedTensorType>(op->getResult(0).getType()), wide));
@@ -242,31 +274,49 @@ std::optional<int64_t> resultDimension(Operation *op, int64_t dimension) {
 }
 
 /// A scale of one number as a scalar; null otherwise.
-Value scalarOf(Value scale) {
+Value scalarOf(OpBuilder &builder, Value scale) {
+  // Broadcasts of constants have been folded.
+  if (auto number = splatValue(scale))
+    return graph::ConstantOp::create(
+        builder, scale.getLoc(),
+        makeConstant(RankedTensorType::get({}, elementOf(scale)), {*number}));
   while (auto broadcast = scale.getDefiningOp<BroadcastOp>())
     scale = broadcast.getOperand();
   auto type = cast<RankedTensorType>(scale.getType());
   return type.hasStaticShape() && type.getNumElements() == 1 ? scale : Value();
 }
 
-struct IntegerProduct : RewritePattern {
-  IntegerProduct(MLIRContext *context)
+struct ScaledProduct : RewritePattern {
+  ScaledProduct(MLIRContext *context)
       : RewritePattern(MatchAnyOpTypeTag(), 1, context) {}
 
   LogicalResult matchAndRewrite(Operation *op,
                                 PatternRewriter &rewriter) const override {
     if (!isa<DotGeneralOp, ConvolutionOp>(op) || !plain(op) ||
-        !elementOf(op->getResult(0)).isF32())
+        !isa<FloatType>(elementOf(op->getResult(0))))
       return failure();
     auto lhs = matchDequantized(op->getOperand(0));
     auto rhs = matchDequantized(op->getOperand(1));
-    auto terms = termsOf(op);
-    // 255 * 255 for each term.
-    if (!lhs || !rhs || !terms || *terms > INT32_MAX / (255 * 255))
+    if (!lhs || !rhs)
       return failure();
-    auto type = cast<RankedTensorType>(op->getResult(0).getType());
+    bool floats = isFloat8(elementOf(lhs->numbers));
+    if (floats) {
+      if (elementOf(rhs->numbers) != elementOf(lhs->numbers) ||
+          elementOf(op->getResult(0)).isF64())
+        return failure();
+    } else {
+      // 255 * 255 for each term.
+      auto terms = termsOf(op);
+      if (!isa<IntegerType>(elementOf(rhs->numbers)) || !terms ||
+          *terms > INT32_MAX / (255 * 255))
+        return failure();
+    }
     Location loc = op->getLoc();
-    Value left = scalarOf(lhs->scale), right = scalarOf(rhs->scale);
+    RankedTensorType type =
+        withElement(cast<RankedTensorType>(op->getResult(0).getType()),
+                    rewriter.getF32Type());
+    Value left = scalarOf(rewriter, lhs->scale),
+          right = scalarOf(rewriter, rhs->scale);
     if (!left)
       return failure();
     std::optional<int64_t> at;
@@ -279,23 +329,29 @@ struct IntegerProduct : RewritePattern {
       if (!at)
         return failure();
     }
+    auto inF32 = [&](Value value) {
+      return converted(rewriter, loc, value, rewriter.getF32Type());
+    };
     auto wide = [&](Value scalar) -> Value {
-      scalar = reshaped(rewriter, loc, scalar, {});
+      scalar = inF32(reshaped(rewriter, loc, scalar, {}));
       return BroadcastOp::create(rewriter, loc, type, scalar,
                                  rewriter.getDenseI64ArrayAttr({}));
     };
-    auto [x, filter] = narrowOperands(rewriter, lhs->integers, rhs->integers);
-    Value sum = productOf(rewriter, op, x, filter);
-    Value y = CastOp::create(rewriter, loc, type, sum);
+    Value x = lhs->numbers, filter = rhs->numbers;
+    if (!floats)
+      std::tie(x, filter) = narrowOperands(rewriter, x, filter);
+    Value y = inF32(productOf(rewriter, op, x, filter));
     Value columns;
     if (right)
       columns = wide(right);
     else
-      columns =
-          BroadcastOp::create(rewriter, loc, type, vector->vector(rewriter),
-                              rewriter.getDenseI64ArrayAttr({*at}));
+      columns = BroadcastOp::create(rewriter, loc, type,
+                                    inF32(vector->vector(rewriter)),
+                                    rewriter.getDenseI64ArrayAttr({*at}));
     Value scale = MultiplyOp::create(rewriter, loc, type, wide(left), columns);
-    rewriter.replaceOpWithNewOp<MultiplyOp>(op, type, y, scale);
+    y = MultiplyOp::create(rewriter, loc, type, y, scale);
+    rewriter.replaceOp(
+        op, converted(rewriter, loc, y, elementOf(op->getResult(0))));
     return success();
   }
 };
@@ -338,11 +394,11 @@ struct FoldQuantizationPass
   MLIR_DEFINE_EXPLICIT_INTERNAL_INLINE_TYPE_ID(FoldQuantizationPass)
   StringRef getArgument() const final { return "aicc-fold-quantization"; }
   StringRef getDescription() const final {
-    return "Products of dequantised operands as products of integers";
+    return "Products of dequantised operands as products of what they were";
   }
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<IntegerProduct, NarrowProduct>(&getContext());
+    patterns.add<ScaledProduct, NarrowProduct>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

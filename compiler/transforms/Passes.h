@@ -33,7 +33,7 @@ std::unique_ptr<mlir::Pass> createRecognizeNormalizationPass();
 std::unique_ptr<mlir::Pass> createRecognizeActivationsPass();
 /// Attention as exporters write it: products, softmax and what is elementwise.
 std::unique_ptr<mlir::Pass> createRecognizeAttentionPass();
-/// Products of dequantised operands as products of integers.
+/// Products of dequantised operands as products of integers or 8-bit floats.
 std::unique_ptr<mlir::Pass> createFoldQuantizationPass();
 
 /// Products and stored values of f32 in `type`, f16 or bf16. What it converted
@@ -57,6 +57,11 @@ std::unique_ptr<mlir::Pass> createSinkReshapesPass();
 /// Constant weights of products and convolutions as panels of `panel` columns.
 std::unique_ptr<mlir::Pass> createPackWeightsPass(unsigned panel = 0,
                                                   OperatorFilter only = {});
+/// Operands of products that are 8-bit floats, but of `kept` types (f8E4M3FN),
+/// as f16, or f32 if `single`.
+std::unique_ptr<mlir::Pass>
+createConvertFloat8Pass(std::vector<std::string> kept = {}, bool single = false,
+                        OperatorFilter only = {});
 /// Left operands of products of 16-bit floats in f32, the same values.
 std::unique_ptr<mlir::Pass> createWidenOperandsPass(OperatorFilter only = {});
 /// Groups operators into kernels and writes the program that launches them.

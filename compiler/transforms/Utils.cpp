@@ -15,6 +15,11 @@ using llvm::SmallVector;
 
 namespace aicc::transforms {
 
+bool isFloat8(Type type) {
+  return isa<Float8E4M3FNType, Float8E5M2Type, Float8E4M3FNUZType,
+             Float8E5M2FNUZType>(getElementTypeOrSelf(type));
+}
+
 bool isConstantDerived(Value value) {
   // Preparing a weight takes some dozen steps at most; a limit keeps this
   // cheap.

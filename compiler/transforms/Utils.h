@@ -19,6 +19,9 @@ namespace aicc::transforms {
 /// evaluator knows).
 bool isConstantDerived(mlir::Value value);
 
+/// A float of eight bits with a mantissa, or a tensor of those.
+bool isFloat8(mlir::Type type);
+
 /// inverse[permutation[i]] = i.
 llvm::SmallVector<int64_t> inverseOf(llvm::ArrayRef<int64_t> permutation);
 bool isIdentity(llvm::ArrayRef<int64_t> permutation);

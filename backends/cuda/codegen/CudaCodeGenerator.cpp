@@ -34,8 +34,8 @@ struct Chip {
 };
 constexpr Chip chips[] = {
     {"sm_80", "+ptx70", 163 * 1024},  {"sm_86", "+ptx71", 99 * 1024},
-    {"sm_89", "+ptx78", 99 * 1024},   {"sm_90", "+ptx80", 227 * 1024},
-    {"sm_90a", "+ptx80", 227 * 1024}, {"sm_100", "+ptx86", 227 * 1024},
+    {"sm_89", "+ptx84", 99 * 1024},   {"sm_90", "+ptx84", 227 * 1024},
+    {"sm_90a", "+ptx84", 227 * 1024}, {"sm_100", "+ptx86", 227 * 1024},
     {"sm_120", "+ptx87", 99 * 1024}};
 
 /// cp.async.bulk.tensor of so many dimensions, for this workgroup only.

@@ -20,6 +20,19 @@
 
 using namespace aicc::gpu;
 
+static llvm::StringRef ptxName(MatrixType operand) {
+  switch (operand) {
+  case MatrixType::i8:
+    return "s8";
+  case MatrixType::f8E4M3FN:
+    return "e4m3";
+  case MatrixType::f8E5M2:
+    return "e5m2";
+  default:
+    return aicc::gpu::toString(operand);
+  }
+}
+
 /// mma.sync m16n8kK; `packed` elements share a register of 32 bits.
 static MatrixInstruction mma(llvm::StringRef name, llvm::StringRef callee,
                              unsigned depth, unsigned packed,
@@ -82,7 +95,7 @@ static MatrixInstruction wgmma(unsigned columns, MatrixType operand,
   async.leading = 16;
   async.stride = 32;
   async.format = uint64_t(1) << 62; // swizzle of 128 bytes
-  const std::string type = integer ? "s8" : aicc::gpu::toString(operand).str();
+  const std::string type = ptxName(operand).str();
   const std::string name = "wgmma.mma_async.sync.aligned.m64n" +
                            std::to_string(columns) + "k" +
                            std::to_string(row.depth) +
@@ -134,24 +147,39 @@ static std::vector<MatrixInstruction> warpTable() {
   };
 }
 
+/// From sm_89 on.
+static std::vector<MatrixInstruction> warpTableWithFloat8() {
+  std::vector<MatrixInstruction> table = warpTable();
+  table.push_back(mma("mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e4m3.f32",
+                      "llvm.nvvm.mma.m16n8k32.row.col.f32.e4m3.e4m3.f32", 32, 4,
+                      MatrixType::f8E4M3FN, MatrixType::f32, 32));
+  table.push_back(mma("mma.sync.aligned.m16n8k32.row.col.f32.e5m2.e5m2.f32",
+                      "llvm.nvvm.mma.m16n8k32.row.col.f32.e5m2.e5m2.f32", 32, 4,
+                      MatrixType::f8E5M2, MatrixType::f32, 32));
+  return table;
+}
+
 static std::vector<MatrixInstruction> warpgroupTable() {
   std::vector<MatrixInstruction> table;
-  for (auto [operand, result] : {std::pair(MatrixType::f16, MatrixType::f32),
-                                 std::pair(MatrixType::bf16, MatrixType::f32),
-                                 std::pair(MatrixType::tf32, MatrixType::f32),
-                                 std::pair(MatrixType::i8, MatrixType::i32)})
+  for (MatrixType operand :
+       {MatrixType::f16, MatrixType::bf16, MatrixType::tf32, MatrixType::i8,
+        MatrixType::f8E4M3FN, MatrixType::f8E5M2})
     for (unsigned columns : {256u, 128u, 64u, 32u})
-      table.push_back(wgmma(columns, operand, result));
+      table.push_back(
+          wgmma(columns, operand,
+                operand == MatrixType::i8 ? MatrixType::i32 : MatrixType::f32));
   // For what is too small, attention, and doubles.
-  for (MatrixInstruction &row : warpTable())
+  for (MatrixInstruction &row : warpTableWithFloat8())
     table.push_back(std::move(row));
   return table;
 }
 
 llvm::ArrayRef<MatrixInstruction>
 aicc::backends::cuda::matrixInstructions(llvm::StringRef chip) {
-  // Every chip of the table has what sm_80 has.
-  static const std::vector<MatrixInstruction> warp = warpTable();
-  static const std::vector<MatrixInstruction> warpgroup = warpgroupTable();
-  return chip == "sm_90a" ? warpgroup : warp;
+  static const std::vector<MatrixInstruction> sm80 = warpTable();
+  static const std::vector<MatrixInstruction> sm89 = warpTableWithFloat8();
+  static const std::vector<MatrixInstruction> sm90a = warpgroupTable();
+  if (chip == "sm_90a")
+    return sm90a;
+  return chip == "sm_80" || chip == "sm_86" ? sm80 : sm89;
 }

@@ -40,8 +40,9 @@ float fromFloat8(uint8_t code, int mantissa, bool finite, bool unsignedZero) {
   const int exponent = magnitude >> mantissa;
   const int fraction = magnitude & ((1 << mantissa) - 1);
   const int bias = (1 << (exponentBits - 1)) - (unsignedZero ? 0 : 1);
-  if (unsignedZero ? code == 0x80 : finite ? magnitude == 0x7f
-                                           : magnitude > 0x7c)
+  if (unsignedZero ? code == 0x80
+      : finite     ? magnitude == 0x7f
+                   : magnitude > 0x7c)
     return std::nanf("");
   float value;
   if (!unsignedZero && !finite && magnitude == 0x7c)

@@ -11,13 +11,15 @@ import re
 import subprocess
 import sys
 
-TARGETS = ["cuda:sm_80", "cuda:sm_90", "cuda:sm_90a", "cuda:sm_120", "rocm:gfx90a", "rocm:gfx942", "rocm:gfx950", "rocm:gfx1100",
+TARGETS = ["cuda:sm_80", "cuda:sm_89", "cuda:sm_90", "cuda:sm_90a", "cuda:sm_120", "rocm:gfx90a", "rocm:gfx942", "rocm:gfx950", "rocm:gfx1100",
            "rocm:gfx1201", "intel:pvc"]
+
+BYTES = {"f16": 2, "bf16": 2, "tf32": 4, "i8": 1, "f8E4M3FN": 1, "f8E5M2": 1, "f8E4M3FNUZ": 1, "f8E5M2FNUZ": 1}
 
 
 # Each formula gives (row, depth) of a, (column, depth) of b, (row, column) of the result for element i of lane l.
 def mma_sync(row):  # PTX ISA, "Matrix fragments for mma.m16n8k16" and its neighbours
-    packed = {"f16": 2, "bf16": 2, "tf32": 1, "i8": 4}[row["operand"]]
+    packed = 4 // BYTES[row["operand"]]
 
     def a(l, i):
         register = i // packed
@@ -34,7 +36,7 @@ def mma_sync(row):  # PTX ISA, "Matrix fragments for mma.m16n8k16" and its neigh
 def wgmma(row):  # PTX ISA, "Register fragments and shared memory matrix layouts" of wgmma.mma_async: D
     assert row["line"] == 128 and row["descriptor"] == [0, 16, 32, 1 << 62], row["descriptor"]
     assert row["across"] == (row["operand"] in ("f16", "bf16")), "only operands of 16 bits may be transposed"
-    assert row["depth"] * {"f16": 2, "bf16": 2, "tf32": 4, "i8": 1}[row["operand"]] == 32
+    assert row["depth"] * BYTES[row["operand"]] == 32
 
     def c(t, i):  # thread t of the 128
         return 16 * (t // 32) + t % 32 // 4 + 8 * (i // 2 % 2), 8 * (i // 4) + 2 * (t % 4) + i % 2

@@ -106,3 +106,43 @@ func.func @wraps(%a: tensor<4x8xui8>, %c: tensor<4x8xui8>, %s: tensor<8x3xi16>) 
   %y = graph.dot_general %di, %bi batch [] x [] contract [1] x [0] : (tensor<4x8xi32>, tensor<8x3xi32>) -> tensor<4x3xi32>
   return %y : tensor<4x3xi32>
 }
+
+// Floats of eight bits: a zero point that is 0, a scale that has been folded to
+// the operand's shape, and rounding to the model's type.
+// CHECK-LABEL: func.func @float8
+// CHECK-SAME: %[[A:.*]]: tensor<4x8xf8E4M3FN>, %[[B:.*]]: tensor<8x3xf8E4M3FN>, %[[T:.*]]: tensor<3xf32>
+func.func @float8(%a: tensor<4x8xf8E4M3FN>, %b: tensor<8x3xf8E4M3FN>, %t: tensor<3xf32>) -> tensor<4x3xf16> {
+  %z = graph.constant dense<0.0> : tensor<f8E4M3FN>
+  %zf = graph.cast %z : (tensor<f8E4M3FN>) -> tensor<f32>
+  %zb = graph.broadcast %zf [] : (tensor<f32>) -> tensor<4x8xf32>
+  %s = graph.constant dense<0.5> : tensor<4x8xf32>
+  %af = graph.cast %a : (tensor<4x8xf8E4M3FN>) -> tensor<4x8xf32>
+  %ad = graph.subtract %af, %zb : tensor<4x8xf32>
+  %as = graph.multiply %ad, %s : tensor<4x8xf32>
+  %x = graph.cast %as : (tensor<4x8xf32>) -> tensor<4x8xf16>
+  %bf = graph.cast %b : (tensor<8x3xf8E4M3FN>) -> tensor<8x3xf32>
+  %tb = graph.broadcast %t [1] : (tensor<3xf32>) -> tensor<8x3xf32>
+  %bs = graph.multiply %bf, %tb : tensor<8x3xf32>
+  %w = graph.cast %bs : (tensor<8x3xf32>) -> tensor<8x3xf16>
+  // CHECK: %[[SUM:.*]] = graph.dot_general %[[A]], %[[B]] {{.*}}{accumulator = f32} : (tensor<4x8xf8E4M3FN>, tensor<8x3xf8E4M3FN>) -> tensor<4x3xf32>
+  // CHECK-DAG: graph.broadcast %[[T]] [1] : (tensor<3xf32>) -> tensor<4x3xf32>
+  // CHECK: %[[Y:.*]] = graph.multiply %[[SUM]], %{{.*}} : tensor<4x3xf32>
+  // CHECK-NEXT: %[[R:.*]] = graph.cast %[[Y]] : (tensor<4x3xf32>) -> tensor<4x3xf16>
+  // CHECK-NEXT: return %[[R]]
+  %y = graph.dot_general %x, %w batch [] x [] contract [1] x [0] : (tensor<4x8xf16>, tensor<8x3xf16>) -> tensor<4x3xf16>
+  return %y : tensor<4x3xf16>
+}
+
+// Formats differ: the floats are multiplied.
+// CHECK-LABEL: func.func @two_formats
+// CHECK: graph.dot_general {{.*}} : (tensor<4x8xf32>, tensor<8x3xf32>) -> tensor<4x3xf32>
+func.func @two_formats(%a: tensor<4x8xf8E4M3FN>, %b: tensor<8x3xf8E5M2>) -> tensor<4x3xf32> {
+  %s = graph.constant dense<0.5> : tensor<4x8xf32>
+  %t = graph.constant dense<0.25> : tensor<8x3xf32>
+  %af = graph.cast %a : (tensor<4x8xf8E4M3FN>) -> tensor<4x8xf32>
+  %x = graph.multiply %af, %s : tensor<4x8xf32>
+  %bf = graph.cast %b : (tensor<8x3xf8E5M2>) -> tensor<8x3xf32>
+  %w = graph.multiply %bf, %t : tensor<8x3xf32>
+  %y = graph.dot_general %x, %w batch [] x [] contract [1] x [0] : (tensor<4x8xf32>, tensor<8x3xf32>) -> tensor<4x3xf32>
+  return %y : tensor<4x3xf32>
+}
