@@ -163,7 +163,7 @@ void addKernelsPasses(OpPassManager &manager, const TargetSet &targets,
                 : transforms::OperatorFilter());
   };
   each([&](const target::TargetRecord &record, auto only) {
-    function.addPass(transforms::createConvertFloat8Pass(
+    function.addPass(transforms::createConvertOperandsPass(
         record.floats8, record.wideOperands, only));
   });
   each([&](const target::TargetRecord &record, auto only) {

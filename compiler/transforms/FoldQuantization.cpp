@@ -13,12 +13,10 @@
 //
 // where s is one number and t one number or one for each column (filter) of
 // the result, and what is left are integers of 8 bits, or of 9 with a zero
-// point. Those are multiplied as 16-bit and summed as 32-bit integers, exactly;
-// also where a model says so itself (MatMulInteger and the like), which arrives
-// as 32-bit products.
-//
-// Floats of eight bits stay what they are and are summed as f32; which of them
-// a target multiplies is asked in the next stage.
+// point, in as few bits as hold them, or floats of eight bits. They are summed
+// as f32; the next stage asks how the target multiplies them. Where a model
+// says itself that it multiplies integers (MatMulInteger and the like), which
+// arrives as 32-bit products, they are summed as 32-bit integers, exactly.
 //
 //===----------------------------------------------------------------------===//
 
@@ -240,14 +238,12 @@ bool plain(Operation *op) {
          !conv.getAccumulator();
 }
 
-/// The same product of other operands, summed as i32 or f32.
-Value productOf(PatternRewriter &rewriter, Operation *op, Value lhs,
-                Value rhs) {
+/// The same product of other operands, summed in another type.
+Value productOf(PatternRewriter &rewriter, Operation *op, Value lhs, Value rhs,
+                Type wide) {
   OperationState state(op->getLoc(), op->getName());
   state.addOperands({lhs, rhs});
   state.addAttributes(op->getAttrs());
-  Type wide = isa<FloatType>(elementOf(lhs)) ? Type(rewriter.getF32Type())
-                                             : Type(rewriter.getI32Type());
   state.addAttribute("accumulator", TypeAttr::get(wide));
   state.addTypes(
       withElement(cast<RankedTensorType>(op->getResult(0).getType()), wide));
@@ -340,7 +336,7 @@ struct ScaledProduct : RewritePattern {
     Value x = lhs->numbers, filter = rhs->numbers;
     if (!floats)
       std::tie(x, filter) = narrowOperands(rewriter, x, filter);
-    Value y = inF32(productOf(rewriter, op, x, filter));
+    Value y = productOf(rewriter, op, x, filter, rewriter.getF32Type());
     Value columns;
     if (right)
       columns = wide(right);
@@ -374,7 +370,8 @@ struct NarrowProduct : RewritePattern {
     // Sums wrap as those of 32-bit products do.
     auto [lhs, rhs] =
         narrowOperands(rewriter, op->getOperand(0), op->getOperand(1));
-    rewriter.replaceOp(op, productOf(rewriter, op, lhs, rhs));
+    rewriter.replaceOp(
+        op, productOf(rewriter, op, lhs, rhs, rewriter.getI32Type()));
     return success();
   }
 };

@@ -24,7 +24,7 @@ void aicc::transforms::registerPasses() {
   mlir::registerPass(createCollapseProductsPass);
   mlir::registerPass(createSinkReshapesPass);
   mlir::registerPass([] { return createPackWeightsPass(); });
-  mlir::registerPass([] { return createConvertFloat8Pass(); });
+  mlir::registerPass([] { return createConvertOperandsPass(); });
   mlir::registerPass([] { return createWidenOperandsPass(); });
   mlir::registerPass([] { return createOutlineKernelsPass(); });
 }

@@ -57,11 +57,12 @@ std::unique_ptr<mlir::Pass> createSinkReshapesPass();
 /// Constant weights of products and convolutions as panels of `panel` columns.
 std::unique_ptr<mlir::Pass> createPackWeightsPass(unsigned panel = 0,
                                                   OperatorFilter only = {});
-/// Operands of products that are 8-bit floats, but of `kept` types (f8E4M3FN),
-/// as f16, or f32 if `single`.
+/// Operands of quantised products in types that the target multiplies: 8-bit
+/// floats stay if their type is one of `kept` (f8E4M3FN), else they become f16;
+/// integers are summed as i32. `single`: all of them as f32.
 std::unique_ptr<mlir::Pass>
-createConvertFloat8Pass(std::vector<std::string> kept = {}, bool single = false,
-                        OperatorFilter only = {});
+createConvertOperandsPass(std::vector<std::string> kept = {},
+                          bool single = false, OperatorFilter only = {});
 /// Left operands of products of 16-bit floats in f32, the same values.
 std::unique_ptr<mlir::Pass> createWidenOperandsPass(OperatorFilter only = {});
 /// Groups operators into kernels and writes the program that launches them.

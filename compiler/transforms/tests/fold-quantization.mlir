@@ -20,11 +20,10 @@ func.func @matmul(%a: tensor<4x8xui8>, %b: tensor<8x3xi8>, %z: tensor<ui8>, %s: 
   // CHECK-DAG: %[[ZB:.*]] = graph.broadcast %[[Z16]] [] : (tensor<i16>) -> tensor<4x8xi16>
   // CHECK-DAG: %[[D:.*]] = graph.subtract %[[A16]], %[[ZB]] : tensor<4x8xi16>
   // CHECK-DAG: %[[B16:.*]] = graph.cast %[[B]] : (tensor<8x3xi8>) -> tensor<8x3xi16>
-  // CHECK: %[[SUM:.*]] = graph.dot_general %[[D]], %[[B16]] {{.*}} {accumulator = i32} : (tensor<4x8xi16>, tensor<8x3xi16>) -> tensor<4x3xi32>
-  // CHECK-DAG: %[[F:.*]] = graph.cast %[[SUM]] : (tensor<4x3xi32>) -> tensor<4x3xf32>
+  // CHECK: %[[SUM:.*]] = graph.dot_general %[[D]], %[[B16]] {{.*}} {accumulator = f32} : (tensor<4x8xi16>, tensor<8x3xi16>) -> tensor<4x3xf32>
   // CHECK-DAG: graph.broadcast %[[S]] [] : (tensor<f32>) -> tensor<4x3xf32>
   // CHECK-DAG: graph.broadcast %[[T]] [1] : (tensor<3xf32>) -> tensor<4x3xf32>
-  // CHECK: graph.multiply %[[F]], %{{.*}}
+  // CHECK: graph.multiply %[[SUM]], %{{.*}}
   // CHECK-NEXT: return
   %y = graph.dot_general %x, %w batch [] x [] contract [1] x [0] : (tensor<4x8xf32>, tensor<8x3xf32>) -> tensor<4x3xf32>
   return %y : tensor<4x3xf32>
@@ -40,8 +39,8 @@ func.func @conv(%x: tensor<1x2x4x4xi8>, %w: tensor<3x2x3x3xi8>, %s: tensor<f32>,
   %wf = graph.cast %w : (tensor<3x2x3x3xi8>) -> tensor<3x2x3x3xf32>
   %tb = graph.broadcast %t [0] : (tensor<3xf32>) -> tensor<3x2x3x3xf32>
   %ws = graph.multiply %wf, %tb : tensor<3x2x3x3xf32>
-  // CHECK: graph.convolution {{.*}}{accumulator = i32}
-  // CHECK-SAME: (tensor<1x2x4x4xi8>, tensor<3x2x3x3xi8>) -> tensor<1x3x2x2xi32>
+  // CHECK: graph.convolution {{.*}}{accumulator = f32}
+  // CHECK-SAME: (tensor<1x2x4x4xi8>, tensor<3x2x3x3xi8>) -> tensor<1x3x2x2xf32>
   // CHECK: graph.broadcast %{{.*}} [1] : (tensor<3xf32>) -> tensor<1x3x2x2xf32>
   // CHECK-NOT: graph.convolution
   %y = graph.convolution %xs, %ws strides [1, 1] low [0, 0] high [0, 0] dilations [1, 1] groups 1 : (tensor<1x2x4x4xf32>, tensor<3x2x3x3xf32>) -> tensor<1x3x2x2xf32>
