@@ -72,13 +72,21 @@ struct aicc_driver_device {
   }
 };
 
+// Recorded work, and the work that has to be done before.
+struct Node {
+  std::function<void()> work;
+  std::vector<size_t> after;
+};
+
 struct aicc_driver_graph {
-  std::vector<std::function<void()>> work;
+  std::vector<Node> nodes;
+  std::vector<aicc_driver_stream *> joined; // besides the first
 };
 
 struct aicc_driver_stream {
   aicc_driver_device *device = nullptr;
   aicc_driver_graph *recording = nullptr;
+  std::vector<size_t> after; // what the next recorded work comes after
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<std::function<void()>> queue;
@@ -87,7 +95,8 @@ struct aicc_driver_stream {
 
   void push(std::function<void()> work) {
     if (recording) {
-      recording->work.push_back(std::move(work));
+      recording->nodes.push_back({std::move(work), after});
+      after = {recording->nodes.size() - 1};
       return;
     }
     std::lock_guard lock(mutex);
@@ -122,6 +131,9 @@ struct aicc_driver_event {
   // Records are numbered; who waits, waits for the last one at that time.
   uint64_t recorded = 0, finished = 0;
   uint64_t begin = 0, end = 0;
+  // Set if the last record was recorded itself.
+  aicc_driver_graph *recording = nullptr;
+  std::vector<size_t> after;
 };
 
 struct aicc_driver_kernel {
@@ -264,6 +276,20 @@ int eventSynchronize(aicc_driver_event *event) {
 }
 
 int streamWait(aicc_driver_stream *stream, aicc_driver_event *event) {
+  if (event->recording) {
+    if (!stream->recording) {
+      stream->recording = event->recording;
+      stream->recording->joined.push_back(stream);
+      stream->after.clear();
+    }
+    if (stream->recording != event->recording)
+      return fail(AICC_DEVICE_ERROR, "joins two recordings");
+    stream->after.insert(stream->after.end(), event->after.begin(),
+                         event->after.end());
+    return AICC_OK;
+  }
+  if (stream->recording)
+    return fail(AICC_DEVICE_ERROR, "records a wait for what isn't recorded");
   stream->push([event, record = lastRecord(event)] { waitFor(event, record); });
   return AICC_OK;
 }
@@ -279,6 +305,40 @@ void finish(aicc_driver_event *event, uint64_t record, uint64_t from) {
   event->end = now();
   event->finished = std::max(event->finished, record);
   event->changed.notify_all();
+}
+
+// Whether the last work of other streams comes before what follows `last`.
+bool isJoined(const aicc_driver_graph &graph, std::vector<size_t> last) {
+  std::vector<bool> reached(graph.nodes.size());
+  while (!last.empty()) {
+    const size_t node = last.back();
+    last.pop_back();
+    if (reached[node])
+      continue;
+    reached[node] = true;
+    last.insert(last.end(), graph.nodes[node].after.begin(),
+                graph.nodes[node].after.end());
+  }
+  return std::all_of(
+      graph.joined.begin(), graph.joined.end(), [&](aicc_driver_stream *other) {
+        return std::all_of(other->after.begin(), other->after.end(),
+                           [&](size_t node) { return reached[node]; });
+      });
+}
+
+void runNodes(const std::vector<Node> &nodes) {
+  std::vector<bool> done(nodes.size());
+  auto ready = [&](const Node &node) {
+    return std::all_of(node.after.begin(), node.after.end(),
+                       [&](size_t before) { return done[before]; });
+  };
+  for (size_t round = 0; round < nodes.size(); ++round) {
+    size_t next = nodes.size() - 1;
+    while (done[next] || !ready(nodes[next]))
+      --next;
+    nodes[next].work();
+    done[next] = true;
+  }
 }
 
 int moduleLoad(aicc_driver_device *, const void *object, size_t bytes,
@@ -386,6 +446,13 @@ int launch(aicc_driver_stream *stream, const aicc_launch *launch) {
 
 } // namespace
 
+void FakeDevice::recordStreams(bool several) {
+  for (aicc_driver_device &device : devices)
+    device.properties.flags =
+        several ? device.properties.flags | AICC_DEVICE_RECORDS_STREAMS
+                : device.properties.flags & ~AICC_DEVICE_RECORDS_STREAMS;
+}
+
 const aicc_driver *FakeDevice::table() {
   static const aicc_driver driver = [] {
     aicc_driver t{};
@@ -423,6 +490,10 @@ const aicc_driver *FakeDevice::table() {
     };
     t.event_record = [](aicc_driver_stream *stream,
                         aicc_driver_event *event) -> int {
+      event->recording = stream->recording;
+      event->after = stream->after;
+      if (event->recording)
+        return AICC_OK;
       stream->push(
           [event, record = begin(event)] { finish(event, record, now()); });
       return AICC_OK;
@@ -459,13 +530,17 @@ const aicc_driver *FakeDevice::table() {
       if (stream->recording)
         return fail(AICC_INVALID_ARGUMENT, "records already");
       stream->recording = new aicc_driver_graph;
+      stream->after.clear();
       ++FakeDevice::liveHandles;
       return AICC_OK;
     };
     t.graph_end = [](aicc_driver_stream *stream,
                      aicc_driver_graph **out) -> int {
       aicc_driver_graph *graph = std::exchange(stream->recording, nullptr);
-      if (fails()) {
+      const bool joined = isJoined(*graph, stream->after);
+      for (aicc_driver_stream *other : std::exchange(graph->joined, {}))
+        other->recording = nullptr;
+      if (!joined || fails()) {
         delete graph;
         --FakeDevice::liveHandles;
         return fail(AICC_DEVICE_ERROR, "failure on demand");
@@ -478,8 +553,7 @@ const aicc_driver *FakeDevice::table() {
                         aicc_driver_graph *graph) -> int {
       MAY_FAIL;
       ++FakeDevice::replays;
-      for (const std::function<void()> &work : graph->work)
-        stream->push(work);
+      stream->push([graph] { runNodes(graph->nodes); });
       return AICC_OK;
     };
     t.graph_destroy = [](aicc_driver_graph *graph) {

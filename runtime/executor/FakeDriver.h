@@ -8,7 +8,8 @@
 // are ELF objects with kernels in the cpu's ABI; a pointer argument outside of
 // what was allocated on the device fails the launch, a copy from or to another
 // device's memory fails, and everything fails after `failAfter` calls. A stream
-// that records must not be waited for, as with most vendors.
+// that records must not be waited for, as with most vendors; replayed work is
+// done in an order that its streams and events allow, the latest first.
 //
 //===----------------------------------------------------------------------===//
 
@@ -36,6 +37,7 @@ struct FakeDevice {
   static std::atomic<int64_t> replays;
   static std::atomic<int64_t> peerCopies;
   static std::atomic<bool> refuseRecording; // of any work
+  static void recordStreams(bool several);  // AICC_DEVICE_RECORDS_STREAMS
 };
 
 } // namespace aicc::testing

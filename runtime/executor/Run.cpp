@@ -542,8 +542,10 @@ Status RunState::begin(const Hooks &hooks) {
   if (!planned || staged != plannedFor)
     planRun(staged);
   Status status;
-  if (!plan.works.empty() && !observer) {
-    status = runOnStreams(profiler);
+  // Recordings have no times.
+  const bool replays = stepsPlan.streams > 1 && !profiler;
+  if (!plan.works.empty() && !observer && !replays) {
+    status = runOnStreams(plan, 0, profiler);
     enter(0);
   } else {
     const program::Package &package = loaded.package();

@@ -196,8 +196,10 @@ private:
   void studyProgram();
   Work workOf(const Step &step) const;
   void planRun(const std::vector<bool> &staged);
-  Status makeStreams();
-  Status runOnStreams(const Profiler *profiler);
+  Status makeStreams(const StreamPlan &wanted);
+  Status runOnStreams(const StreamPlan &wanted, size_t first,
+                      const Profiler *profiler);
+  Status recordOnStreams();
   Status copyPort(Port &port, bool in, const Profiler *profiler);
   std::vector<bool> stagedPorts() const;
   void record();
@@ -281,7 +283,8 @@ private:
   bool straight = false;
   bool planned = false; // for the binding, and these staged ports
   std::vector<bool> plannedFor;
-  StreamPlan plan; // empty: all on one stream
+  StreamPlan plan;      // empty: all on one stream
+  StreamPlan stepsPlan; // the same of a recording, which has no ports
   std::vector<aicc_driver_event *> joins;
 
   // Replay: a recording of the program with the addresses as they are now, and

@@ -4,10 +4,12 @@
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 // A program that asks the host nothing while it runs is the same work every
-// time, as long as sizes and addresses stay. Where some of it can happen at the
-// same time, it is given to several streams. Else, if the driver can, the
-// second run in the same memory is recorded, and those after it are replayed.
-// Copies of the caller's memory are not part of a recording.
+// time, as long as sizes and addresses stay: if the driver can, the second run
+// in the same memory is recorded, and those after it are replayed. Copies of
+// the caller's memory are not part of a recording. Where some of a run can
+// happen at the same time, it is given to several streams, recorded too if the
+// driver can do that, and there isn't so much to copy that kernels should run
+// meanwhile.
 //
 //===----------------------------------------------------------------------===//
 
@@ -98,7 +100,7 @@ std::vector<bool> RunState::stagedPorts() const {
 void RunState::planRun(const std::vector<bool> &staged) {
   planned = true;
   plannedFor = staged;
-  plan = {};
+  plan = stepsPlan = {};
   const size_t count = inputs.size() + program.steps.size() + outputs.size();
   if (!straight || count > mostWorks)
     return;
@@ -126,6 +128,11 @@ void RunState::planRun(const std::vector<bool> &staged) {
   addPorts(outputs, Storage::output);
   if (narrow < 2 && bytes < worthwhileTransfer)
     return;
+  if (recordable && device->flag(AICC_DEVICE_RECORDS_STREAMS) &&
+      bytes < worthwhileTransfer)
+    stepsPlan = planStreams(
+        std::span(works).subspan(inputs.size(), program.steps.size()),
+        kernelStreams);
   StreamPlan found = planStreams(works, kernelStreams);
   bool several = bytes >= worthwhileTransfer;
   for (size_t i = 0; i < works.size(); ++i)
@@ -134,9 +141,9 @@ void RunState::planRun(const std::vector<bool> &staged) {
     plan = std::move(found);
 }
 
-Status RunState::makeStreams() {
+Status RunState::makeStreams(const StreamPlan &wanted) {
   std::vector<aicc_driver_stream *> &streams = lanes.front().streams;
-  while (streams.size() < plan.streams) {
+  while (streams.size() < wanted.streams) {
     const aicc_stream_options options{sizeof options, threads};
     aicc_driver_stream *made = nullptr;
     AICC_RETURN_IF_ERROR(
@@ -144,8 +151,9 @@ Status RunState::makeStreams() {
                       "creating a stream"));
     streams.push_back(made);
   }
-  size_t needed = 0;
-  for (const StreamPlan::Entry &entry : plan.works)
+  // One for each stream besides: where a recording begins and ends.
+  size_t needed = wanted.streams;
+  for (const StreamPlan::Entry &entry : wanted.works)
     needed += entry.waitedFor;
   while (joins.size() < needed) {
     aicc_driver_event *event = nullptr;
@@ -178,12 +186,15 @@ Status RunState::copyPort(Port &port, bool in, const Profiler *profiler) {
   return profiler ? stopTiming() : Status();
 }
 
-Status RunState::runOnStreams(const Profiler *profiler) {
-  AICC_RETURN_IF_ERROR(makeStreams());
-  std::vector<aicc_driver_event *> eventOf(plan.works.size());
-  size_t events = 0;
-  for (size_t i = 0; i < plan.works.size(); ++i) {
-    const StreamPlan::Entry &entry = plan.works[i];
+// The works of the run from `first` on.
+Status RunState::runOnStreams(const StreamPlan &wanted, size_t first,
+                              const Profiler *profiler) {
+  AICC_RETURN_IF_ERROR(makeStreams(wanted));
+  std::vector<aicc_driver_event *> eventOf(wanted.works.size());
+  size_t events = wanted.streams;
+  for (size_t at = 0; at < wanted.works.size(); ++at) {
+    const StreamPlan::Entry &entry = wanted.works[at];
+    const size_t i = first + at;
     stream = lanes.front().streams[streamIndex = entry.stream];
     for (uint32_t other : entry.waits)
       AICC_RETURN_IF_ERROR(
@@ -202,20 +213,44 @@ Status RunState::runOnStreams(const Profiler *profiler) {
     }
     if (!entry.waitedFor)
       continue;
-    eventOf[i] = joins[events++];
-    AICC_RETURN_IF_ERROR(device->check(driver->event_record(stream, eventOf[i]),
-                                       "recording an event"));
+    eventOf[at] = joins[events++];
+    AICC_RETURN_IF_ERROR(device->check(
+        driver->event_record(stream, eventOf[at]), "recording an event"));
   }
   return {};
 }
 
+// What the first stream's recording shall take in begins behind it there, and
+// ends before it does.
+Status RunState::recordOnStreams() {
+  const std::vector<aicc_driver_stream *> &streams = lanes.front().streams;
+  auto after = [&](aicc_driver_stream *later, aicc_driver_stream *earlier,
+                   aicc_driver_event *event) -> Status {
+    AICC_RETURN_IF_ERROR(device->check(driver->event_record(earlier, event),
+                                       "recording an event"));
+    return device->check(driver->stream_wait(later, event),
+                         "waiting for another stream");
+  };
+  Status status;
+  for (uint32_t s = 1; s < stepsPlan.streams && status.ok(); ++s)
+    status = after(streams[s], streams.front(), joins.front());
+  if (status.ok())
+    status = runOnStreams(stepsPlan, inputs.size(), nullptr);
+  enter(0);
+  for (uint32_t s = 1; s < stepsPlan.streams && status.ok(); ++s)
+    status = after(streams.front(), streams[s], joins[s]);
+  return status;
+}
+
 // Records the program as it is now. What can't be recorded is run as it is.
 void RunState::record() {
-  if (driver->graph_begin(stream) != AICC_OK) {
-    recordable = false;
+  const bool several = stepsPlan.streams > 1;
+  if ((several && !makeStreams(stepsPlan).ok()) ||
+      driver->graph_begin(stream) != AICC_OK) {
+    recordable = planned = false;
     return;
   }
-  const Status status = walk(nullptr, nullptr);
+  const Status status = several ? recordOnStreams() : walk(nullptr, nullptr);
   aicc_driver_graph *made = nullptr;
   const int result = driver->graph_end(stream, &made);
   if (result == AICC_OK && status.ok()) {
@@ -224,7 +259,7 @@ void RunState::record() {
   }
   if (result == AICC_OK)
     driver->graph_destroy(made);
-  recordable = false;
+  recordable = planned = false;
 }
 
 Status RunState::runOrReplay() {

@@ -145,6 +145,7 @@ struct Streams : OnDevice {
     FakeDevice::recordings = 0;
     FakeDevice::replays = 0;
     FakeDevice::refuseRecording = false;
+    FakeDevice::recordStreams(false);
   }
 
   // a = x and one more, b the same, y[row] = a[row] + b[first row].
@@ -224,6 +225,38 @@ TEST_P(Streams, ShortBranchesInTurn) {
   EXPECT_LE(FakeDevice::mostAtOnce, 1);
 }
 
+// Both at once: work of several streams in a recording.
+TEST_P(Streams, BranchesAreRecorded) {
+  create(branches());
+  FakeDevice::recordStreams(true);
+  for (int round = 0; round < 6; ++round)
+    runBranches(1 << 14, float(round));
+  if (GetParam() == std::string("fake")) {
+    EXPECT_EQ(FakeDevice::recordings, 1);
+    EXPECT_EQ(FakeDevice::replays, 5);
+  }
+  // Where there is much to copy, kernels run meanwhile.
+  for (int round = 0; round < 3; ++round)
+    runBranches(1 << 17, float(round));
+  EXPECT_LE(FakeDevice::recordings, 1);
+  for (int64_t n : {64, 1 << 14, 1 << 14, 1 << 14, 64, 64, 64, 8, 1 << 14})
+    runBranches(n, float(n % 7));
+}
+
+TEST_P(Streams, BranchesThatCannotBeRecordedRun) {
+  create(branches());
+  FakeDevice::recordStreams(true);
+  FakeDevice::refuseRecording = true;
+  for (int round = 0; round < 2; ++round)
+    runBranches(1 << 14, float(round));
+  FakeDevice::mostAtOnce = 0;
+  FakeDevice::delay = 20000;
+  runBranches(1 << 14, 2);
+  if (GetParam() == std::string("fake"))
+    EXPECT_GE(FakeDevice::mostAtOnce, 2) << "on several streams as before";
+  EXPECT_EQ(FakeDevice::replays, 0);
+}
+
 // Which sizes are run in which way changes from run to run.
 TEST_P(Streams, SizesChange) {
   create(branches());
@@ -233,6 +266,8 @@ TEST_P(Streams, SizesChange) {
 
 TEST_P(Streams, ProfileSaysWhich) {
   create(branches());
+  FakeDevice::recordStreams(true);
+  runBranches(1 << 14, 0);
   std::vector<std::string> seen;
   aicc_session_profile(
       session,
@@ -268,6 +303,30 @@ TEST_P(Streams, FailuresOnTheWay) {
     finished = aicc_session_run(session, inputs, 1, y.out(), 1) == AICC_OK;
     FakeDevice::failAfter = -1;
     runBranches(n, 3);
+  }
+  EXPECT_TRUE(finished);
+}
+
+TEST_P(Streams, FailuresWhileRecording) {
+  if (GetParam() != std::string("fake"))
+    GTEST_SKIP() << "a cpu doesn't fail on demand";
+  const int64_t n = 1 << 14;
+  bool finished = false;
+  for (int64_t calls = 0; calls < 100 && !finished; ++calls) {
+    create(branches());
+    FakeDevice::recordStreams(true);
+    runBranches(n, 1);
+    Tensor x, y;
+    newTensor({n}, x);
+    std::fill_n(floats(x), n, 1.f);
+    aicc_tensor *const inputs[] = {x};
+    FakeDevice::failAfter = calls;
+    finished = aicc_session_run(session, inputs, 1, y.out(), 1) == AICC_OK &&
+               FakeDevice::replays > 0;
+    FakeDevice::failAfter = -1;
+    for (int round = 0; round < 3; ++round)
+      runBranches(n, float(round));
+    FakeDevice::replays = 0;
   }
   EXPECT_TRUE(finished);
 }

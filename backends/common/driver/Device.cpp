@@ -125,6 +125,7 @@ static int describe(Device &device) {
     return device.check(code, "reading the properties");
   device.name = name;
   device.version = std::to_string(version);
+  p.flags |= AICC_DEVICE_RECORDS_STREAMS;
   static const char *const takesVirtual[] = {"elf-virtual"};
   if (vendor.standIn) {
     // Its code is for this host, whatever chip it was lowered for.

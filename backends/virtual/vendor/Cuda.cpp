@@ -203,7 +203,9 @@ EXPORT CUresult cuDeviceGetAttribute(int *out, int attribute, CUdevice device) {
     case 1: // threads per block
       *out = 1024;
       return success;
-    case 16:  // multiprocessors
+    case 16: // multiprocessors: branches of small kernels get their own streams
+      *out = 8;
+      return success;
     case 115: // memory pools
       *out = 1;
       return success;

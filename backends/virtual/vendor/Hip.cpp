@@ -178,7 +178,9 @@ EXPORT hipError_t hipDeviceGetAttribute(int *out, int attribute, int device) {
     case 56: // threads per block
       *out = 1024;
       return success;
-    case 63: // compute units
+    case 63: // compute units: branches of small kernels get their own streams
+      *out = 8;
+      return success;
     case 88: // memory pools
       *out = 1;
       return success;

@@ -71,7 +71,10 @@ enum {
   AICC_DEVICE_SYNCHRONOUS = 1u << 2,
   /* Every temporary of known size wants an allocation of its own: the device
    * tells accesses that leave one. */
-  AICC_DEVICE_SEPARATE_BUFFERS = 1u << 3
+  AICC_DEVICE_SEPARATE_BUFFERS = 1u << 3,
+  /* A recording takes in streams of the device that wait for an event of one
+   * that is recorded, if that has waited for all of them at graph_end. */
+  AICC_DEVICE_RECORDS_STREAMS = 1u << 4
 };
 
 typedef struct aicc_device_properties {
