@@ -1,16 +1,21 @@
 // RUN: aicc-opt %s --aicc-lower-to-gpu=subgroup=32 | FileCheck %s
 
-// Long rows: a workgroup each; partial sums meet by shuffles and in shared
-// memory, and the result's loop sees the sum as a scalar.
+// A workgroup for each row, which is in registers: a thread loads its 20
+// elements once, its part of the sum meets the others' by shuffles and in
+// shared memory, and the result is computed from what has been loaded.
 // CHECK-LABEL: gpu.module @centre_module
 // CHECK: llvm.mlir.global internal @centre_partial0() {addr_space = 3 : i32
 // CHECK: llvm.func @centre
 // CHECK-SAME: grid = "() -> (10, 1, 1)"
-// CHECK: %[[PART:.*]] = scf.for {{.*}} iter_args
-// CHECK: gpu.shuffle xor %[[PART]],
+// CHECK-NOT: scf.for
+// CHECK-COUNT-20: llvm.load %{{.*}} {alignment = 4 : i64} : !llvm.ptr<1> -> f32
+// CHECK-NOT: !llvm.ptr<1> -> f32
+// CHECK: gpu.shuffle xor
+// CHECK-NOT: !llvm.ptr<1> -> f32
 // CHECK: gpu.barrier
-// CHECK: scf.for
+// CHECK-NOT: !llvm.ptr<1> -> f32
 // CHECK: arith.subf
+// CHECK-NOT: !llvm.ptr<1> -> f32
 // CHECK: llvm.store
 exec.kernel @centre(%x: tensor<10x5000xf32>) -> (tensor<10x5000xf32>) {
   %e = tensor.empty() : tensor<10x5000xf32>
@@ -28,13 +33,38 @@ exec.kernel @centre(%x: tensor<10x5000xf32>) -> (tensor<10x5000xf32>) {
   exec.return %0 : tensor<10x5000xf32>
 }
 
+// Longer ones are read anew for each loop.
+// CHECK-LABEL: llvm.func @centre_long
+// CHECK: %[[PART:.*]] = scf.for {{.*}} iter_args
+// CHECK: gpu.shuffle xor %[[PART]],
+// CHECK: gpu.barrier
+// CHECK: scf.for
+// CHECK: llvm.load {{.*}} : !llvm.ptr<1> -> f32
+// CHECK: arith.subf
+// CHECK: llvm.store
+exec.kernel @centre_long(%x: tensor<10x50000xf32>) -> (tensor<10x50000xf32>) {
+  %e = tensor.empty() : tensor<10x50000xf32>
+  %z = arith.constant dense<0.0> : tensor<10xf32>
+  %s = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>], iterator_types = ["parallel", "reduction"]} ins(%x : tensor<10x50000xf32>) outs(%z : tensor<10xf32>) {
+  ^bb0(%i: f32, %o: f32):
+    %a = arith.addf %o, %i : f32
+    linalg.yield %a : f32
+  } -> tensor<10xf32>
+  %0 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0, d1)>], iterator_types = ["parallel", "parallel"]} ins(%x, %s : tensor<10x50000xf32>, tensor<10xf32>) outs(%e : tensor<10x50000xf32>) {
+  ^bb0(%i: f32, %j: f32, %o: f32):
+    %d = arith.subf %i, %j : f32
+    linalg.yield %d : f32
+  } -> tensor<10x50000xf32>
+  exec.return %0 : tensor<10x50000xf32>
+}
+
 // Short rows: a thread each, without any exchange.
 // CHECK-LABEL: llvm.func @pool
 // CHECK-SAME: grid = "() -> (2, 1, 1)"
 // CHECK-NOT: gpu.shuffle
 // CHECK-NOT: gpu.barrier
-// CHECK: scf.for
-// CHECK: scf.for
+// CHECK-NOT: scf.for
+// CHECK-COUNT-4: llvm.load {{.*}} : !llvm.ptr<1> -> f32
 // CHECK: llvm.store
 exec.kernel @pool(%x: tensor<16x16x8xf32>) -> (tensor<8x8x8xf32>) {
   %n = arith.constant dense<0xFF800000> : tensor<8x8x8xf32>
