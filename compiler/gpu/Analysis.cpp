@@ -154,6 +154,12 @@ SmallVector<Request> aicc::gpu::requestsOfBody(linalg::GenericOp generic) {
   return tracer.requests;
 }
 
+SmallVector<ArgumentRead> aicc::gpu::readsOfBody(linalg::GenericOp generic) {
+  Tracer tracer;
+  tracer.body(generic, dimExprs(generic.getNumLoops(), generic.getContext()));
+  return tracer.reads;
+}
+
 llvm::SmallBitVector aicc::gpu::loopsUsed(linalg::GenericOp generic,
                                           Value inBody) {
   llvm::SmallBitVector used(generic.getNumLoops());

@@ -41,6 +41,8 @@ struct ArgumentRead {
 /// What the value of `tensor` at its own index reads, but for what reductions
 /// need.
 SmallVector<ArgumentRead> readsOf(Value tensor);
+/// What the body of a generic reads, over its loops.
+SmallVector<ArgumentRead> readsOfBody(mlir::linalg::GenericOp generic);
 
 /// Loops of a generic that a value of its body depends on.
 llvm::SmallBitVector loopsUsed(mlir::linalg::GenericOp generic, Value inBody);

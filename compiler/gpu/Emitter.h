@@ -97,6 +97,7 @@ public:
   Value stored(unsigned number, ArrayRef<Value> index);
   /// From now on the tensor has this value wherever it is asked for.
   void provide(Value tensor, Value value) { provided[tensor] = value; }
+  void withdraw(Value tensor) { provided.erase(tensor); }
   /// The loops that compute a result at an index; reduction loops are 0.
   SmallVector<Value> loopsAt(mlir::linalg::GenericOp generic, unsigned result,
                              ArrayRef<Value> index);

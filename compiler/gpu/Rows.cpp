@@ -15,6 +15,10 @@
 // computed for an element the next ones find in the emitter. So memory is read
 // once and each exponential computed once.
 //
+// Where neighbours in memory are other rows (a sum over the first axis), a
+// thread has as many rows side by side as fill 16 bytes, and the threads of a
+// row are those of one column of the workgroup.
+//
 //===----------------------------------------------------------------------===//
 
 #include "compiler/gpu/Strategies.h"
@@ -27,23 +31,30 @@ using namespace mlir;
 using namespace aicc;
 using namespace aicc::gpu;
 
+/// The operand of a reduction that has most dimensions.
+static OpOperand *widestOperand(linalg::GenericOp generic) {
+  OpOperand *widest = nullptr;
+  unsigned rank = 0;
+  for (OpOperand *operand : generic.getDpsInputOperands()) {
+    unsigned own = generic.getMatchingIndexingMap(operand).getNumResults();
+    if (generic.getMatchingBlockArgument(operand).use_empty() || own <= rank)
+      continue;
+    rank = own;
+    widest = operand;
+  }
+  return widest;
+}
+
 /// Whether neighbours in memory are neighbours in the reduction.
 static bool contiguous(linalg::GenericOp generic) {
+  OpOperand *operand = widestOperand(generic);
+  if (!operand)
+    return true;
   SmallVector<unsigned> reduced;
   generic.getReductionDims(reduced);
-  int64_t rank = -1;
-  bool result = true;
-  for (OpOperand *operand : generic.getDpsInputOperands()) {
-    AffineMap map = generic.getMatchingIndexingMap(operand);
-    if (generic.getMatchingBlockArgument(operand).use_empty() ||
-        map.getNumResults() <= rank || !map.getNumResults())
-      continue;
-    rank = map.getNumResults();
-    result = llvm::any_of(reduced, [&](unsigned dim) {
-      return map.getResult(map.getNumResults() - 1).isFunctionOfDim(dim);
-    });
-  }
-  return result;
+  AffineExpr last = generic.getMatchingIndexingMap(operand).getResults().back();
+  return llvm::any_of(reduced,
+                      [&](unsigned dim) { return last.isFunctionOfDim(dim); });
 }
 
 /// xor-shuffle of any type of 16, 32 or 64 bits.
@@ -108,55 +119,76 @@ public:
   AffineExpr emit();
 
 private:
-  using Body = llvm::function_ref<SmallVector<Value>(
-      ArrayRef<Value> index, ArrayRef<Value> accumulators)>;
-
   void chooseThreads();
+  void chooseColumns(int64_t count, int64_t length);
+  bool fits(int64_t elements, int64_t registers) const;
   Runs runsOf(ArrayRef<AffineExpr> sizes, bool neighbours);
   bool isUnrolled(const Runs &runs);
   ArrayRef<std::pair<Value, Value>> places(const Runs &runs);
-  Value across(Operation *combiner, Value value, unsigned stage);
-  Value partial(linalg::GenericOp generic, const Runs &runs,
-                ArrayRef<unsigned> reduced, SmallVector<Value> loops);
+  SmallVector<Value> indexOf(Value reduction, unsigned column);
+  void select(unsigned column);
+  SmallVector<Value> across(Operation *combiner, SmallVector<Value> values,
+                            unsigned stage);
+  SmallVector<Value> partial(linalg::GenericOp generic, const Runs &runs,
+                             ArrayRef<unsigned> reduced);
+  using ForElements = llvm::function_ref<void(
+      Value at,
+      llvm::function_ref<void(unsigned element, ArrayRef<Value> loops)>)>;
+  using Step = llvm::function_ref<void(Value at, Value exists,
+                                       MutableArrayRef<Value> sums)>;
+  void rolled(linalg::GenericOp generic, const Runs &runs,
+              SmallVector<Value> &sums, ForElements forElements, Step step);
   void stage(linalg::GenericOp generic, unsigned number);
   void result(unsigned number, Value mayStore);
 
   Emitter &e;
   const Rows &rows;
-  unsigned threads = 1;  // of a row
-  unsigned perGroup = 1; // rows of a workgroup
-  int64_t unrolled = 0;  // elements of a thread that may be; 0: loops
-  Value position, slot;  // of the thread in the row, of the row
-  SmallVector<Value> rowIndex;
+  int64_t operations = 0, words = 1; // of the kernel, of an element
+  unsigned threads = 1;              // of a row
+  unsigned columns = 1;              // rows of a thread
+  bool sideBySide = false;           // neighbours in memory are other rows
+  int64_t unrolled = 0; // elements of a thread that may be; 0: loops
+  Value position, slot; // of the thread in the row, of the row
+  std::vector<SmallVector<Value>> rowIndex; // of each of the thread's rows
+  /// What the reductions have given for each of them.
+  std::vector<std::pair<Value, SmallVector<Value>>> totals;
   /// By number of runs: where each of a thread's runs is, and whether it
   /// exists (null: always).
   std::map<int64_t, SmallVector<std::pair<Value, Value>>> known;
 };
 } // namespace
 
-/// Words of 32 bits that an element takes.
-static unsigned wordsOf(Emitter &e) {
-  unsigned bits = 32;
-  auto count = [&](Type type) {
-    bits = std::max(
-        bits, storageType(getElementTypeOrSelf(type)).getIntOrFloatBitWidth());
-  };
-  e.kernel.walk([&](linalg::GenericOp generic) {
-    for (Type type : generic.getResultTypes())
-      count(type);
-  });
-  return bits / 32;
+static unsigned bytesOf(Type type) {
+  return std::max(
+      1u, storageType(getElementTypeOrSelf(type)).getIntOrFloatBitWidth() / 8);
+}
+
+/// Bytes of an element of what a tensor is computed from.
+static unsigned sourceBytes(Value tensor) {
+  unsigned bytes = bytesOf(tensor.getType()), rank = 0;
+  for (const ArgumentRead &read : readsOf(tensor)) {
+    unsigned own = bytesOf(read.argument.getType());
+    if (read.index.size() < rank || (read.index.size() == rank && own < bytes))
+      continue;
+    rank = read.index.size();
+    bytes = own;
+  }
+  return bytes;
+}
+
+bool RowEmitter::fits(int64_t elements, int64_t registers) const {
+  constexpr int64_t longCode = 1 << 12; // operations
+  return elements * words <= registers && elements * operations <= longCode;
 }
 
 void RowEmitter::chooseThreads() {
   constexpr int64_t unknown = 1024; // what a dynamic size is taken for
   constexpr int64_t busy = 1 << 14; // threads that keep a GPU busy
-  constexpr int64_t longCode = 1 << 12;
   const unsigned subgroup = e.options.subgroup, most = e.options.workgroup;
   int64_t count = 1, length = 1;
   for (AffineExpr size : rows.sizes)
     count *= graph::constantOf(size).value_or(unknown);
-  bool along = true, fixed = true;
+  bool along = false, aside = !rows.sizes.empty(), fixed = true;
   for (linalg::GenericOp stage : rows.stages) {
     SmallVector<AffineExpr> loops = loopsOf(e.kernel, stage);
     SmallVector<unsigned> reduced;
@@ -168,41 +200,89 @@ void RowEmitter::chooseThreads() {
       stageLength *= size.value_or(unknown);
     }
     length = std::max(length, stageLength);
-    along &= contiguous(stage);
+    along |= contiguous(stage);
+    // The last dimension of the rows is the operand's, too.
+    OpOperand *operand = widestOperand(stage);
+    AffineMap result =
+        stage.getIndexingMapMatchingResult(cast<OpResult>(stage.getResult(0)));
+    SmallVector<unsigned> own = rowDims(e.kernel, stage.getResult(0));
+    AffineMap map = operand ? stage.getMatchingIndexingMap(operand)
+                            : AffineMap::get(e.kernel.getContext());
+    aside &= !own.empty() && map.getNumResults() &&
+             map.getResults().back() == result.getResult(own.back());
     if (!combinerOf(stage))
       return;
   }
-  int64_t operations = 0;
   e.kernel.walk([&](Operation *op) {
     operations += isa<math::MathDialect>(op->getDialect()) ? 16 : 1;
   });
-  const int64_t words = wordsOf(e), all = e.options.fragmentRegisters / 2;
+  e.kernel.walk([&](linalg::GenericOp generic) {
+    for (Type type : generic.getResultTypes())
+      words = std::max<int64_t>(words, bytesOf(type) / 4);
+  });
+  const int64_t all = e.options.fragmentRegisters / 2;
   const int64_t few = std::min<int64_t>(32, all); // many threads at once
-  auto fits = [&](unsigned threads, int64_t registers) {
-    return fixed && int64_t(llvm::divideCeil(length, threads)) <=
-                        std::min(registers / words, longCode / operations);
-  };
   auto unroll = [&](int64_t registers) {
-    if (fits(threads, registers))
-      unrolled = llvm::divideCeil(length, threads);
+    int64_t elements = llvm::divideCeil(length, threads) * columns;
+    unrolled = fixed && fits(elements, registers) ? elements : 0;
   };
+  if (!along && aside) {
+    chooseColumns(count, length);
+    return unroll(few);
+  }
   if (length < subgroup || (!along && count >= 4096)) {
     if (length < subgroup)
       unroll(few);
     return;
   }
   threads = subgroup;
-  while (threads < most && (count * threads < busy || !fits(threads, few)))
+  while (threads < most &&
+         (count * threads < busy ||
+          !(fixed && fits(llvm::divideCeil(length, threads), few))))
     threads *= 2;
   unroll(all);
   if (!unrolled)
     threads = length <= 1024 && count >= 512 ? subgroup : most;
 }
 
+/// A thread's rows, and how many threads share each of them.
+void RowEmitter::chooseColumns(int64_t count, int64_t length) {
+  constexpr int64_t busy = 1 << 15;
+  constexpr unsigned chunk = 16, line = 128; // bytes
+  constexpr int64_t largeBody = 1 << 10;     // operations
+  constexpr int64_t enough = 1 << 13;        // threads
+  sideBySide = true;
+  unsigned bytes = 1;
+  for (linalg::GenericOp stage : rows.stages)
+    bytes = std::max(bytes, sourceBytes(widestOperand(stage)->get()));
+  auto last = graph::constantOf(rows.sizes.back());
+  if (e.options.vector > 1 && last)
+    columns = std::clamp(chunk / bytes, 1u, 8u);
+  // Large bodies repeated would be long code for little; fewer threads than
+  // keep a GPU busy would wait for each other.
+  auto sharers = std::clamp<int64_t>(length / 8, 1, e.options.workgroup);
+  while (columns > 1 && (*last % columns || columns * operations > largeBody ||
+                         count / columns * sharers < enough))
+    columns /= 2;
+  // Neighbours share a line of memory.
+  unsigned fewest = std::max(1u, line / (columns * bytes));
+  int64_t across = llvm::divideCeil(count, columns);
+  while (threads < e.options.workgroup && int64_t(threads) < length) {
+    unsigned slots = e.options.workgroup / threads;
+    bool idle = slots / 2 >= across;
+    bool more = slots > fewest && across * threads < busy &&
+                int64_t(threads) * 8 <= length;
+    if (!idle && !more)
+      break;
+    threads *= 2;
+  }
+}
+
 bool RowEmitter::isUnrolled(const Runs &runs) {
   auto count = graph::constantOf(runs.count);
-  return count && int64_t(llvm::divideCeil(*count, threads)) * runs.each <=
-                      std::max<int64_t>(unrolled, unrolled ? 8 : 0);
+  return unrolled && count &&
+         int64_t(llvm::divideCeil(*count, threads)) * runs.each * columns <=
+             std::max<int64_t>(unrolled, 8);
 }
 
 /// `neighbours`: whether the last size counts neighbours in memory.
@@ -210,7 +290,7 @@ Runs RowEmitter::runsOf(ArrayRef<AffineExpr> sizes, bool neighbours) {
   MLIRContext *context = e.kernel.getContext();
   Runs runs{SmallVector<AffineExpr>(sizes), 1, AffineExpr()};
   auto total = graph::constantOf(productOf(sizes, context));
-  if (neighbours && total)
+  if (neighbours && !sideBySide && total)
     runs.each = neighboursOf(e, sizes.back(), *total, threads);
   if (runs.each > 1)
     runs.sizes.back() = runs.sizes.back().floorDiv(runs.each);
@@ -235,87 +315,234 @@ ArrayRef<std::pair<Value, Value>> RowEmitter::places(const Runs &runs) {
   return found->second;
 }
 
-/// The combination of one value per thread, known to all threads of the row.
-Value RowEmitter::across(Operation *combiner, Value value, unsigned stage) {
-  if (threads == 1)
-    return value;
-  for (unsigned offset = e.options.subgroup / 2; offset; offset /= 2)
-    value = combine(e, combiner, value, shuffle(e, value, offset));
-  unsigned groups = threads / e.options.subgroup;
-  if (groups <= 1)
-    return value;
-  Type type = value.getType(), stored = storageType(type);
-  unsigned align = std::max(1u, stored.getIntOrFloatBitWidth() / 8);
-  Value memory = e.shared(stored, e.options.workgroup / e.options.subgroup,
-                          ("partial" + Twine(stage)).str());
-  Value leader = arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::eq,
-                                       e.lane, e.constant(0));
-  e.guarded(leader, [&] {
-    e.store(value, e.sharedPointer(memory, stored, e.group), align);
-  });
-  e.barrier();
-  Value first = e.mul(slot, e.constant(groups)), total;
-  for (unsigned i = 0; i < groups; ++i) {
-    Value at = e.sharedPointer(memory, stored, e.add(first, e.constant(i)));
-    Value part = e.load(stored, at, align);
-    total = total ? combine(e, combiner, total, part) : part;
-  }
-  return total;
+/// The index of a reduction's result for one of the thread's rows.
+SmallVector<Value> RowEmitter::indexOf(Value reduction, unsigned column) {
+  auto type = cast<RankedTensorType>(reduction.getType());
+  SmallVector<Value> index(type.getRank(), e.constant(0));
+  for (auto [dim, value] :
+       llvm::zip(rowDims(e.kernel, reduction), rowIndex[column]))
+    index[dim] = value;
+  return index;
 }
 
-/// What a thread's part of the row gives.
-Value RowEmitter::partial(linalg::GenericOp generic, const Runs &runs,
-                          ArrayRef<unsigned> reduced,
-                          SmallVector<Value> loops) {
+/// From now on reductions have the values of this one of the thread's rows.
+void RowEmitter::select(unsigned column) {
+  for (auto &[tensor, values] : totals)
+    e.provide(tensor, values[column]);
+}
+
+/// The combination of one value per thread, known to all threads of the row;
+/// one for each of a thread's rows.
+SmallVector<Value> RowEmitter::across(Operation *combiner,
+                                      SmallVector<Value> values,
+                                      unsigned stage) {
+  if (threads == 1)
+    return values;
+  const unsigned subgroup = e.options.subgroup;
+  const unsigned slots = e.options.workgroup / threads;
+  // Threads of a subgroup that have one row are `slots` apart, or side by side.
+  unsigned apart = sideBySide ? std::min(slots, subgroup) : 1;
+  for (unsigned offset = subgroup / 2; offset >= apart; offset /= 2)
+    for (Value &value : values)
+      value = combine(e, combiner, value, shuffle(e, value, offset));
+  unsigned parts = sideBySide ? threads * apart / subgroup // of a row
+                              : threads / subgroup;
+  if (parts <= 1)
+    return values;
+  Type type = values[0].getType(), stored = storageType(type);
+  unsigned bytes = bytesOf(type), width = slots * columns;
+  Value memory =
+      e.shared(stored, width * parts, ("partial" + Twine(stage)).str());
+  Value part = sideBySide ? e.div(position, e.constant(subgroup / apart))
+                          : e.rem(e.group, e.constant(parts));
+  auto place = [&](Value part, unsigned column) {
+    Value at =
+        e.add(e.mul(part, e.constant(width)),
+              e.add(e.mul(slot, e.constant(columns)), e.constant(column)));
+    return e.sharedPointer(memory, stored, at);
+  };
+  e.guarded(apart == subgroup ? Value() : e.less(e.lane, e.constant(apart)),
+            [&] {
+              for (auto [column, value] : llvm::enumerate(values))
+                e.store(value, place(part, column), bytes);
+            });
+  e.barrier();
+  for (auto [column, value] : llvm::enumerate(values)) {
+    Value total;
+    for (unsigned i = 0; i < parts; ++i) {
+      Value other = e.load(stored, place(e.constant(i), column), bytes);
+      total = total ? combine(e, combiner, total, other) : other;
+    }
+    value = total;
+  }
+  return values;
+}
+
+/// The arguments of which a reduction reads one element for each of its own.
+static SmallVector<ArgumentRead> streamsOf(linalg::GenericOp generic) {
+  SmallVector<ArgumentRead> streams, reads = readsOfBody(generic);
+  SmallVector<unsigned> reduced;
+  generic.getReductionDims(reduced);
+  for (const ArgumentRead &read : reads) {
+    bool once = llvm::all_of(reads, [&](const ArgumentRead &other) {
+      return &other == &read || other.argument != read.argument;
+    });
+    bool varies = !llvm::is_contained(read.index, AffineExpr()) &&
+                  llvm::any_of(read.index, [&](AffineExpr expr) {
+                    return llvm::any_of(reduced, [&](unsigned dim) {
+                      return expr.isFunctionOfDim(dim);
+                    });
+                  });
+    if (once && varies)
+      streams.push_back(read);
+  }
+  return streams;
+}
+
+/// What a thread's part of the row gives, for each of its rows.
+SmallVector<Value> RowEmitter::partial(linalg::GenericOp generic,
+                                       const Runs &runs,
+                                       ArrayRef<unsigned> reduced) {
   Operation *combiner = combinerOf(generic);
   Value neutral = arith::ConstantOp::create(
       e.b, e.loc, *arith::getNeutralElement(combiner));
-  auto set = [&](Value run) {
-    for (auto [dim, value] : llvm::zip(reduced, e.delinearize(run, runs.sizes)))
-      loops[dim] = value;
-  };
-  auto step = [&](unsigned number, Value accumulator) {
-    Value last = loops[reduced.back()];
-    if (runs.each > 1)
-      loops[reduced.back()] =
-          e.add(e.mul(last, e.constant(runs.each)), e.constant(number));
-    Value next = e.yields(generic, loops, accumulator)[0];
-    loops[reduced.back()] = last;
-    return next;
-  };
-  if (!isUnrolled(runs))
-    return e.loop(position, e.apply(runs.count), e.constant(threads), neutral,
-                  [&](Value run, ArrayRef<Value> accumulators) {
-                    set(run);
-                    Value now = accumulators[0];
-                    for (unsigned i = 0; i < runs.each && !e.failed; ++i)
-                      now = step(i, now);
-                    return SmallVector<Value>{now};
-                  });
+  std::vector<SmallVector<Value>> loopsOfRow;
+  for (unsigned column = 0; column < columns; ++column)
+    loopsOfRow.push_back(
+        e.loopsAt(generic, 0, indexOf(generic->getResult(0), column)));
   // Sums that don't wait for each other.
-  SmallVector<Value> sums(runs.each, neutral);
-  for (auto [at, exists] : places(runs)) {
-    set(at);
-    for (unsigned i = 0; i < runs.each && !e.failed; ++i) {
-      Value next = step(i, sums[i]);
+  SmallVector<Value> sums(columns * runs.each, neutral);
+  auto forElements =
+      [&](Value at, llvm::function_ref<void(unsigned, ArrayRef<Value>)> body) {
+        SmallVector<Value> inside = e.delinearize(at, runs.sizes);
+        Value first = runs.each > 1
+                          ? e.mul(inside.back(), e.constant(runs.each))
+                          : inside.back();
+        for (unsigned i = 0; i < columns * runs.each && !e.failed; ++i) {
+          SmallVector<Value> &loops = loopsOfRow[i / runs.each];
+          inside.back() = e.add(first, e.constant(i % runs.each));
+          for (auto [dim, value] : llvm::zip(reduced, inside))
+            loops[dim] = value;
+          body(i, loops);
+        }
+      };
+  auto step = [&](Value at, Value exists, MutableArrayRef<Value> sums) {
+    forElements(at, [&](unsigned i, ArrayRef<Value> loops) {
+      select(i / runs.each);
+      Value next = e.yields(generic, loops, sums[i])[0];
       sums[i] = exists && !e.failed ? e.select(exists, next, sums[i]) : next;
-    }
+    });
+  };
+  if (isUnrolled(runs))
+    for (auto [at, exists] : places(runs))
+      step(at, exists, sums);
+  else
+    rolled(generic, runs, sums, forElements, step);
+  SmallVector<Value> values;
+  for (unsigned column = 0; column < columns && !e.failed; ++column) {
+    auto own = MutableArrayRef(sums).slice(column * runs.each, runs.each);
+    for (unsigned count = runs.each / 2; count; count /= 2)
+      for (unsigned i = 0; i < count; ++i)
+        own[i] = combine(e, combiner, own[i], own[i + count]);
+    values.push_back(own[0]);
   }
-  for (unsigned count = runs.each; count > 1 && !e.failed; count /= 2)
-    for (unsigned i = 0; i < count / 2; ++i)
-      sums[i] = combine(e, combiner, sums[i], sums[i + count / 2]);
-  return sums[0];
+  return values;
+}
+
+/// The same by loops: the next elements are on their way while the last ones
+/// are added. Compilers left to themselves would load a few at a time.
+void RowEmitter::rolled(linalg::GenericOp generic, const Runs &runs,
+                        SmallVector<Value> &sums, ForElements forElements,
+                        Step step) {
+  const unsigned width = sums.size();
+  int64_t ahead = 8;
+  while (ahead > 1 && !fits(ahead * width, 64))
+    ahead /= 2;
+  const int64_t stride = threads * ahead;
+  auto known = graph::constantOf(runs.count);
+  AffineExpr whole = runs.count.floorDiv(stride) * stride;
+  SmallVector<ArgumentRead> streams = streamsOf(generic);
+  auto load = [&](Value at) {
+    SmallVector<Value> values;
+    for (int64_t i = 0; i < ahead; ++i)
+      forElements(e.add(at, e.constant(i * threads)),
+                  [&](unsigned, ArrayRef<Value> loops) {
+                    for (const ArgumentRead &stream : streams) {
+                      SmallVector<Value> index;
+                      for (AffineExpr expr : stream.index)
+                        index.push_back(e.apply(expr, loops));
+                      values.push_back(e.value(stream.argument, index));
+                    }
+                  });
+    return values;
+  };
+  auto use = [&](Value at, MutableArrayRef<Value> sums,
+                 ArrayRef<Value> loaded) {
+    for (int64_t i = 0; i < ahead; ++i)
+      forElements(e.add(at, e.constant(i * threads)),
+                  [&](unsigned element, ArrayRef<Value> loops) {
+                    for (const ArgumentRead &stream : streams) {
+                      e.provide(stream.argument, loaded.front());
+                      loaded = loaded.drop_front();
+                    }
+                    select(element / runs.each);
+                    sums[element] = e.yields(generic, loops, sums[element])[0];
+                    for (const ArgumentRead &stream : streams)
+                      e.withdraw(stream.argument);
+                  });
+  };
+  if (known && *known >= 2 * stride && !streams.empty() &&
+      e.options.vector > 1) {
+    SmallVector<Value> carried = sums;
+    carried.append(load(position));
+    if (e.failed)
+      return;
+    Value last = e.apply(whole - stride);
+    e.loop(
+        position, last, e.constant(stride), carried,
+        [&](Value at, ArrayRef<Value> now) {
+          SmallVector<Value> next = load(e.add(at, e.constant(stride)));
+          SmallVector<Value> sums(now.take_front(width));
+          use(at, sums, now.drop_front(width));
+          sums.append(next);
+          return sums;
+        },
+        &carried);
+    sums.assign(carried.begin(), carried.begin() + width);
+    use(e.add(position, last), sums, ArrayRef(carried).drop_front(width));
+  } else if (ahead > 1 && (!known || *known >= stride)) {
+    e.loop(
+        position, e.apply(whole), e.constant(stride), sums,
+        [&](Value at, ArrayRef<Value> accumulators) {
+          SmallVector<Value> now(accumulators);
+          for (int64_t i = 0; i < ahead; ++i)
+            step(e.add(at, e.constant(i * threads)), Value(), now);
+          return now;
+        },
+        &sums);
+  } else {
+    whole = e.b.getAffineConstantExpr(0);
+  }
+  // Those that are left.
+  auto done = graph::constantOf(graph::simplify(whole));
+  if (!e.failed && !(known && done && *known == *done))
+    e.loop(
+        e.add(position, e.apply(whole)), e.apply(runs.count),
+        e.constant(threads), sums,
+        [&](Value at, ArrayRef<Value> accumulators) {
+          SmallVector<Value> now(accumulators);
+          step(at, Value(), now);
+          return now;
+        },
+        &sums);
 }
 
 /// One reduction of the row.
 void RowEmitter::stage(linalg::GenericOp generic, unsigned number) {
   Value result = generic->getResult(0);
-  auto type = cast<RankedTensorType>(result.getType());
-  SmallVector<Value> index(type.getRank(), e.constant(0));
-  for (auto [dim, value] : llvm::zip(rowDims(e.kernel, result), rowIndex))
-    index[dim] = value;
-  if (threads == 1 && !unrolled) {
-    SmallVector<Value> values = e.reduceSerially(generic, index);
+  if (threads == 1 && !sideBySide && !unrolled) {
+    SmallVector<Value> values =
+        e.reduceSerially(generic, indexOf(result, /*column=*/0));
     for (auto [tensor, value] : llvm::zip(generic->getResults(), values))
       if (value)
         e.provide(tensor, value);
@@ -332,28 +559,36 @@ void RowEmitter::stage(linalg::GenericOp generic, unsigned number) {
     return;
   }
   Operation *combiner = combinerOf(generic);
-  Value part = partial(generic, runsOf(reducedSizes, contiguous(generic)),
-                       reduced, e.loopsAt(generic, 0, index));
+  SmallVector<Value> values =
+      partial(generic, runsOf(reducedSizes, contiguous(generic)), reduced);
   if (e.failed)
     return;
-  Value total = across(combiner, part, number);
-  Value init = e.initials(generic, index)[0];
-  if (e.failed)
-    return;
-  Attribute constant;
-  bool trivial = matchPattern(init, m_Constant(&constant)) &&
-                 constant == *arith::getNeutralElement(combiner);
-  e.provide(result, trivial ? total : combine(e, combiner, init, total));
+  values = across(combiner, std::move(values), number);
+  for (auto [column, value] : llvm::enumerate(values)) {
+    select(column);
+    Value init = e.initials(generic, indexOf(result, column))[0];
+    if (e.failed)
+      return;
+    Attribute constant;
+    bool trivial = matchPattern(init, m_Constant(&constant)) &&
+                   constant == *arith::getNeutralElement(combiner);
+    if (!trivial)
+      value = combine(e, combiner, init, value);
+  }
+  totals.push_back({result, std::move(values)});
 }
 
 /// One result: a number of the row, or one for each element inside.
 void RowEmitter::result(unsigned number, Value mayStore) {
   SmallVector<AffineExpr> dims = graph::dimsOf(cast<RankedTensorType>(
       cast<TypeAttr>(e.kernel.getResultTypes()[number]).getValue()));
-  SmallVector<Value> index(dims.size(), e.constant(0));
   ArrayRef<unsigned> rowDims = rows.resultDims[number];
-  for (auto [dim, value] : llvm::zip(rowDims, rowIndex))
-    index[dim] = value;
+  std::vector<SmallVector<Value>> indices;
+  for (unsigned column = 0; column < columns; ++column) {
+    indices.emplace_back(dims.size(), e.constant(0));
+    for (auto [dim, value] : llvm::zip(rowDims, rowIndex[column]))
+      indices.back()[dim] = value;
+  }
   SmallVector<unsigned> inner;
   SmallVector<AffineExpr> innerSizes;
   for (unsigned i = 0; i < dims.size(); ++i)
@@ -364,78 +599,91 @@ void RowEmitter::result(unsigned number, Value mayStore) {
   auto both = [&](Value x, Value y) -> Value {
     return x && y ? arith::AndIOp::create(e.b, e.loc, x, y) : x ? x : y;
   };
+  struct Element {
+    SmallVector<Value> index;
+    Value value;
+  };
+  // A result may lie in an operand's memory: read everything first.
+  auto store = [&](ArrayRef<Element> elements) {
+    for (const Element &element : elements)
+      e.store(number, element.index, element.value);
+  };
   if (inner.empty()) {
     Value leader = threads > 1 ? e.less(position, e.constant(1)) : Value();
-    return e.guarded(both(mayStore, leader),
-                     [&] { e.store(number, index, e.result(number, index)); });
+    return e.guarded(both(mayStore, leader), [&] {
+      SmallVector<Element> elements;
+      for (auto [column, index] : llvm::enumerate(indices)) {
+        select(column);
+        elements.push_back({index, e.result(number, index)});
+      }
+      store(elements);
+    });
   }
   Runs runs = runsOf(innerSizes, inner.back() + 1 == dims.size());
-  // A result may lie in an operand's memory: read everything first.
-  struct Run {
-    Value guard;
-    SmallVector<std::pair<Value, Value>> values; // last index, value
-  };
-  auto values = [&](Value at) {
-    Run run;
-    for (auto [dim, value] : llvm::zip(inner, e.delinearize(at, runs.sizes)))
-      index[dim] = value;
-    Value first = runs.each > 1
-                      ? e.mul(index[inner.back()], e.constant(runs.each))
-                      : index[inner.back()];
-    for (unsigned step = 0; step < runs.each; ++step) {
-      index[inner.back()] = e.add(first, e.constant(step));
-      run.values.push_back({index[inner.back()], e.result(number, index)});
+  auto elementsAt = [&](Value at) {
+    SmallVector<Element> elements;
+    SmallVector<Value> inside = e.delinearize(at, runs.sizes);
+    Value first = runs.each > 1 ? e.mul(inside.back(), e.constant(runs.each))
+                                : inside.back();
+    for (auto [column, index] : llvm::enumerate(indices)) {
+      select(column);
+      for (unsigned step = 0; step < runs.each; ++step) {
+        inside.back() = e.add(first, e.constant(step));
+        for (auto [dim, value] : llvm::zip(inner, inside))
+          index[dim] = value;
+        elements.push_back({index, e.result(number, index)});
+      }
     }
-    return run;
-  };
-  auto store = [&](const Run &run) {
-    for (auto &[last, value] : run.values) {
-      index[inner.back()] = last;
-      e.store(number, index, value);
-    }
+    return elements;
   };
   if (!isUnrolled(runs))
     return e.guarded(mayStore, [&] {
       e.loop(position, e.apply(runs.count), e.constant(threads), {},
              [&](Value at, ArrayRef<Value>) {
-               store(values(at));
+               store(elementsAt(at));
                return SmallVector<Value>();
              });
     });
-  SmallVector<Run> all;
-  for (auto [at, exists] : places(runs)) {
-    all.push_back(values(at));
-    all.back().guard = both(mayStore, exists);
-  }
-  for (auto [place, run] : llvm::zip(places(runs), all)) {
-    for (auto [dim, value] :
-         llvm::zip(inner, e.delinearize(place.first, runs.sizes)))
-      index[dim] = value;
-    e.guarded(run.guard, [&] { store(run); });
-  }
+  std::vector<SmallVector<Element>> all;
+  for (auto [at, exists] : places(runs))
+    all.push_back(elementsAt(at));
+  for (auto [place, elements] : llvm::zip(places(runs), all))
+    e.guarded(both(mayStore, place.second), [&] { store(elements); });
 }
 
 AffineExpr RowEmitter::emit() {
   MLIRContext *context = e.kernel.getContext();
-  perGroup = e.options.workgroup / threads;
-  AffineExpr count = productOf(rows.sizes, context);
-  AffineExpr groups = count.ceilDiv(perGroup);
+  unsigned slots = e.options.workgroup / threads;
+  SmallVector<AffineExpr> sizes = rows.sizes;
+  if (columns > 1)
+    sizes.back() = sizes.back().floorDiv(columns);
+  AffineExpr count = productOf(sizes, context);
+  AffineExpr groups = count.ceilDiv(slots);
   std::tie(position, slot) =
-      threads == 1
-          ? std::pair(e.constant(0), e.splitThread(e.options.workgroup).first)
-          : e.splitThread(threads);
-  if (threads == e.options.workgroup)
+      e.splitThread(sideBySide || threads == 1 ? slots : threads);
+  if (sideBySide || threads == 1)
+    std::swap(position, slot);
+  if (threads == 1)
+    position = e.constant(0);
+  if (slots == 1)
     slot = e.constant(0);
-  Value row = e.add(e.mul(e.block, e.constant(perGroup)), slot);
+  Value row = e.add(e.mul(e.block, e.constant(slots)), slot);
   auto known = graph::constantOf(count);
   Value inside =
-      known && *known % perGroup == 0 ? Value() : e.less(row, e.apply(count));
+      known && *known % slots == 0 ? Value() : e.less(row, e.apply(count));
   auto body = [&](Value row, Value mayStore) {
-    rowIndex = e.delinearize(row, rows.sizes);
+    SmallVector<Value> index = e.delinearize(row, sizes);
+    for (unsigned column = 0; column < columns; ++column) {
+      rowIndex.push_back(index);
+      if (columns > 1)
+        rowIndex.back().back() =
+            e.add(e.mul(index.back(), e.constant(columns)), e.constant(column));
+    }
     for (auto [i, generic] : llvm::enumerate(rows.stages))
-      stage(generic, i);
-    for (unsigned number = 0; number < rows.resultDims.size(); ++number)
-      result(number, mayStore);
+      if (!e.failed)
+        stage(generic, i);
+    for (unsigned i = 0; i < rows.resultDims.size() && !e.failed; ++i)
+      result(i, mayStore);
   };
   if (threads == 1)
     e.guarded(inside, [&] { body(row, nullptr); });

@@ -594,28 +594,29 @@ def division():
                   make)
 
 
-def softmax(name, rows, columns):
-    t, r = f"tensor<{rows}x{columns}xf32>", f"tensor<{rows}xf32>"
+def softmax(name, rows, columns, axis=1):
+    count, own, kinds = (rows, "d0", "pr") if axis else (columns, "d1", "rp")
+    t, r = f"tensor<{rows}x{columns}xf32>", f"tensor<{count}xf32>"
     body = fill("%n", r, "0xFF800000") + fill("%z", r, "0.0")
-    body += generic("%m", 2, "pr", [("%x", t, "d0, d1")], ("%n", r),
+    body += generic("%m", 2, kinds, [("%x", t, "d0, d1")], ("%n", r),
                     "      %m1 = arith.maximumf %o0, %i0 : f32\n"
-                    "      linalg.yield %m1 : f32", "d0")
+                    "      linalg.yield %m1 : f32", own)
     body += fill_empty("%e", t)
-    body += generic("%p", 2, "pp", [("%x", t, "d0, d1"), ("%m", r, "d0")],
+    body += generic("%p", 2, "pp", [("%x", t, "d0, d1"), ("%m", r, own)],
                     ("%e", t), "      %d = arith.subf %i0, %i1 : f32\n"
                     "      %q = math.exp %d : f32\n"
                     "      linalg.yield %q : f32", "d0, d1")
-    body += generic("%s", 2, "pr", [("%p", t, "d0, d1")], ("%z", r),
+    body += generic("%s", 2, kinds, [("%p", t, "d0, d1")], ("%z", r),
                     "      %a = arith.addf %o0, %i0 : f32\n"
-                    "      linalg.yield %a : f32", "d0")
-    body += generic("%0", 2, "pp", [("%p", t, "d0, d1"), ("%s", r, "d0")],
+                    "      linalg.yield %a : f32", own)
+    body += generic("%0", 2, "pp", [("%p", t, "d0, d1"), ("%s", r, own)],
                     ("%e", t), "      %d = arith.divf %i0, %i1 : f32\n"
                     "      linalg.yield %d : f32", "d0, d1")
 
     def make(rng, _):
         x = rng.standard_normal((rows, columns), np.float32) * 4
-        e = np.exp(x - x.max(1, keepdims=True))
-        return [x], [e / e.sum(1, keepdims=True)]
+        e = np.exp(x.astype(np.float64) - x.max(axis, keepdims=True))
+        return [x], [(e / e.sum(axis, keepdims=True)).astype(np.float32)]
     return Kernel(kernel(name, [("x", t)], [t], body, ["%0"]), make)
 
 
@@ -744,6 +745,12 @@ def kernels():
               reduction("sum_inner", (6, 2000), (1,), "sum"),
               reduction("sum_outer", (50, 5000), (0,), "sum"),
               reduction("sum_middle", (4, 49, 64), (1,), "sum"),
+              reduction("sum_columns", (5003, 72), (0,), "sum"),
+              reduction("sum_columns_odd", (2, 1500, 33), (1,), "sum"),
+              reduction("max_columns_few", (900, 2, 4), (0, 1), "max"),
+              reduction("sum_long", (3, 70000), (1,), "sum"),
+              softmax("softmax_columns", 700, 72, axis=0), softmax("softmax_columns_short", 9, 96, axis=0),
+              softmax("softmax_columns_long", 5000, 20, axis=0),
               reduction("max_i64", (6, 500), (1,), "max", "i64"),
               reduction("max_inner", (6, 2000), (1,), "max"),
               reduction("max_outer", (50, 5000), (0,), "max"),

@@ -33,10 +33,15 @@ exec.kernel @centre(%x: tensor<10x5000xf32>) -> (tensor<10x5000xf32>) {
   exec.return %0 : tensor<10x5000xf32>
 }
 
-// Longer ones are read anew for each loop.
+// Longer ones are read anew for each loop. The next elements are loaded before
+// the last ones are added: 4 sums and 32 elements are carried.
 // CHECK-LABEL: llvm.func @centre_long
-// CHECK: %[[PART:.*]] = scf.for {{.*}} iter_args
-// CHECK: gpu.shuffle xor %[[PART]],
+// CHECK-COUNT-32: llvm.load {{.*}} : !llvm.ptr<1> -> f32
+// CHECK: scf.for {{.*}} iter_args
+// CHECK-COUNT-32: llvm.load {{.*}} : !llvm.ptr<1> -> f32
+// CHECK-COUNT-32: arith.addf
+// CHECK: scf.yield
+// CHECK: gpu.shuffle xor
 // CHECK: gpu.barrier
 // CHECK: scf.for
 // CHECK: llvm.load {{.*}} : !llvm.ptr<1> -> f32
@@ -75,4 +80,32 @@ exec.kernel @pool(%x: tensor<16x16x8xf32>) -> (tensor<8x8x8xf32>) {
     linalg.yield %m : f32
   } -> tensor<8x8x8xf32>
   exec.return %0 : tensor<8x8x8xf32>
+}
+
+// Rows side by side in memory: 8 of them, 16 bytes, for a thread, 32 threads
+// for each. Threads of a subgroup that have the same rows meet by shuffles,
+// subgroups in shared memory.
+// CHECK-LABEL: gpu.module @columns_module
+// CHECK: llvm.mlir.global internal @columns_partial0() {{.*}} !llvm.array<512 x f32>
+// CHECK: llvm.func @columns
+// CHECK-SAME: grid = "() -> (16, 1, 1)"
+// CHECK: scf.for {{.*}} iter_args
+// CHECK-COUNT-64: llvm.load {{.*}} : !llvm.ptr<1> -> f16
+// CHECK-COUNT-64: arith.addf
+// CHECK: scf.yield
+// CHECK-COUNT-16: gpu.shuffle xor
+// CHECK-NOT: gpu.shuffle
+// CHECK: gpu.barrier
+// CHECK: scf.if
+// CHECK-COUNT-8: llvm.store
+// CHECK-NOT: llvm.store
+exec.kernel @columns(%x: tensor<4096x1024xf16>) -> (tensor<1024xf32>) {
+  %z = arith.constant dense<0.0> : tensor<1024xf32>
+  %s = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d1)>], iterator_types = ["reduction", "parallel"]} ins(%x : tensor<4096x1024xf16>) outs(%z : tensor<1024xf32>) {
+  ^bb0(%i: f16, %o: f32):
+    %e = arith.extf %i : f16 to f32
+    %a = arith.addf %o, %e : f32
+    linalg.yield %a : f32
+  } -> tensor<1024xf32>
+  exec.return %s : tensor<1024xf32>
 }
