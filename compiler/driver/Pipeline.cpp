@@ -182,6 +182,10 @@ void addKernelsPasses(OpPassManager &manager, const TargetSet &targets,
     if (record.wideOperands)
       function.addPass(transforms::createWidenOperandsPass(only));
   });
+  each([&](const target::TargetRecord &record, auto only) {
+    function.addPass(
+        transforms::createSplitProductsPass(record.processors, only));
+  });
   function.addPass(transforms::createSinkTransposesPass());
   function.addPass(transforms::createSimplifyAlgebraPass());
   function.addPass(createCanonicalizerPass());

@@ -50,6 +50,7 @@ struct TargetRecord {
   /// their types; others are multiplied as f16, or f32 if `wideOperands`.
   std::vector<std::string> floats8;
   bool fusedAttention = false; // products around a softmax are one kernel
+  unsigned processors = 0; // that share out a product's depth; 0: it isn't
   bool hostFunctions = false; // its programs may call functions of the host
 
   // CPU: for code generation. Bits and counts.

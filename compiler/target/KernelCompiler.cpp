@@ -87,7 +87,7 @@ static std::string keyOf(llvm::StringRef text, const TargetRecord &r,
   for (unsigned number :
        {r.weightPanel, r.vectorBits, r.vectorRegisters, r.tileRows,
         r.tileVectors, r.l1Bytes, r.l2Bytes, r.subgroup, r.maxWorkgroup,
-        r.sharedBytes, unsigned(r.allowTf32), unsigned(options.assembly)})
+        r.sharedBytes, r.processors, unsigned(r.allowTf32), unsigned(options.assembly)})
     add(std::to_string(number));
   add(text);
   return llvm::toHex(hash.final(), /*LowerCase=*/true);

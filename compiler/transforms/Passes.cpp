@@ -26,5 +26,6 @@ void aicc::transforms::registerPasses() {
   mlir::registerPass([] { return createPackWeightsPass(); });
   mlir::registerPass([] { return createConvertOperandsPass(); });
   mlir::registerPass([] { return createWidenOperandsPass(); });
+  mlir::registerPass([] { return createSplitProductsPass(); });
   mlir::registerPass([] { return createOutlineKernelsPass(); });
 }

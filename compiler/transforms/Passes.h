@@ -65,6 +65,10 @@ createConvertOperandsPass(std::vector<std::string> kept = {},
                           bool single = false, OperatorFilter only = {});
 /// Left operands of products of 16-bit floats in f32, the same values.
 std::unique_ptr<mlir::Pass> createWidenOperandsPass(OperatorFilter only = {});
+/// Products with weights whose result has fewer tiles than `processors`: their
+/// depth in shares, which are added up.
+std::unique_ptr<mlir::Pass> createSplitProductsPass(unsigned processors = 0,
+                                                    OperatorFilter only = {});
 /// Groups operators into kernels and writes the program that launches them.
 std::unique_ptr<mlir::Pass> createOutlineKernelsPass(Places places = {});
 

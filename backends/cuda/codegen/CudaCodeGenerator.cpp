@@ -26,17 +26,19 @@ void LLVMInitializeNVPTXAsmPrinter();
 
 namespace {
 
-/// Chips and the oldest PTX version that knows them.
+/// Chips, the oldest PTX version that knows them, and the multiprocessors of
+/// the largest card (data sheets: A100, A40, L40, H200, B200, RTX PRO 6000).
 struct Chip {
   const char *name;
   const char *features;
   unsigned sharedBytes;
+  unsigned processors;
 };
 constexpr Chip chips[] = {
-    {"sm_80", "+ptx70", 163 * 1024},  {"sm_86", "+ptx71", 99 * 1024},
-    {"sm_89", "+ptx84", 99 * 1024},   {"sm_90", "+ptx84", 227 * 1024},
-    {"sm_90a", "+ptx84", 227 * 1024}, {"sm_100", "+ptx86", 227 * 1024},
-    {"sm_120", "+ptx87", 99 * 1024}};
+    {"sm_80", "+ptx70", 163 * 1024, 108},  {"sm_86", "+ptx71", 99 * 1024, 84},
+    {"sm_89", "+ptx84", 99 * 1024, 142},   {"sm_90", "+ptx84", 227 * 1024, 132},
+    {"sm_90a", "+ptx84", 227 * 1024, 132}, {"sm_100", "+ptx86", 227 * 1024, 148},
+    {"sm_120", "+ptx87", 99 * 1024, 188}};
 
 /// cp.async.bulk.tensor of so many dimensions, for this workgroup only.
 void copyBox(OpBuilder &b, Location loc, Value to, Value counter, Value map,
@@ -88,6 +90,7 @@ class CudaCodeGenerator final : public aicc::gpu::Generator {
       record.subgroup = 32;
       record.maxWorkgroup = 1024;
       record.sharedBytes = chip.sharedBytes;
+      record.processors = chip.processors;
       records.push_back(record);
     }
     return records;

@@ -28,7 +28,13 @@ namespace {
 
 /// Subgroups of 16, which every one of these devices and Intel's runtime for
 /// CPUs has. What differs are the matrix instructions.
-constexpr const char *chips[] = {"generic", "dg2", "pvc"};
+/// Xe cores: of an Arc A770, of a Data Center GPU Max 1550. A generic chip may
+/// be anything.
+struct Chip {
+  const char *name;
+  unsigned processors;
+};
+constexpr Chip chips[] = {{"generic", 0}, {"dg2", 32}, {"pvc", 128}};
 
 class IntelCodeGenerator final : public aicc::gpu::Generator {
   StringRef family() const override { return "intel"; }
@@ -42,7 +48,7 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
 
   std::vector<target::TargetRecord> records() const override {
     std::vector<target::TargetRecord> records;
-    for (const char *chip : chips) {
+    for (const auto &[chip, processors] : chips) {
       target::TargetRecord record;
       record.family = "intel";
       record.chip = chip;
@@ -55,6 +61,7 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
       record.fusedAttention = true;
       record.maxWorkgroup = 512;
       record.sharedBytes = 64 * 1024;
+      record.processors = processors;
       records.push_back(record);
     }
     return records;

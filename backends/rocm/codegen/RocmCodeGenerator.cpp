@@ -30,21 +30,24 @@ void LLVMInitializeAMDGPUAsmPrinter();
 namespace {
 
 /// `member` is a chip of the family for passes that know no generic names.
+/// Compute units: of an MI250X's half, MI300X, MI355X, RX 7900 XTX, RX 9070 XT.
 struct Chip {
   const char *name;
   const char *member;
   unsigned wave;
   unsigned sharedBytes;
+  unsigned processors;
   bool inDefault;
 };
-constexpr Chip chips[] = {{"gfx90a", "gfx90a", 64, 64 * 1024, false},
-                          {"gfx942", "gfx942", 64, 64 * 1024, true},
-                          {"gfx950", "gfx950", 64, 160 * 1024, false},
-                          {"gfx1100", "gfx1100", 32, 64 * 1024, false},
-                          {"gfx1201", "gfx1201", 32, 64 * 1024, false},
-                          {"gfx9-4-generic", "gfx942", 64, 64 * 1024, false},
-                          {"gfx11-generic", "gfx1100", 32, 64 * 1024, true},
-                          {"gfx12-generic", "gfx1201", 32, 64 * 1024, true}};
+constexpr Chip chips[] = {
+    {"gfx90a", "gfx90a", 64, 64 * 1024, 110, false},
+    {"gfx942", "gfx942", 64, 64 * 1024, 304, true},
+    {"gfx950", "gfx950", 64, 160 * 1024, 256, false},
+    {"gfx1100", "gfx1100", 32, 64 * 1024, 96, false},
+    {"gfx1201", "gfx1201", 32, 64 * 1024, 64, false},
+    {"gfx9-4-generic", "gfx942", 64, 64 * 1024, 304, false},
+    {"gfx11-generic", "gfx1100", 32, 64 * 1024, 96, true},
+    {"gfx12-generic", "gfx1201", 32, 64 * 1024, 64, true}};
 
 class RocmCodeGenerator final : public aicc::gpu::Generator {
   StringRef family() const override { return "rocm"; }
@@ -80,6 +83,7 @@ class RocmCodeGenerator final : public aicc::gpu::Generator {
       record.subgroup = chip.wave;
       record.maxWorkgroup = 1024;
       record.sharedBytes = chip.sharedBytes;
+      record.processors = chip.processors;
       records.push_back(record);
     }
     return records;

@@ -335,9 +335,10 @@ def matmul_i8():
                          ["%0"]), make, tolerance=0)
 
 
-def matrix_product(name, kind, m, n, k, batch=0, transposed=False, across=False, computed=False):
+def matrix_product(name, kind, m, n, k, batch=0, transposed=False, across=False, computed=False, shares=False):
     """Operands of `kind`, sums in f32 (i32 of i8, f64 of f64); a as [k, m] if `across`, b as [n, k] if
-    `transposed`, a the negative of what is given if `computed`."""
+    `transposed`, a the negative of what is given if `computed`; a
+    as [m, batch, k] if `shares`."""
     total = {"i8": "i32", "f64": "f64"}.get(kind, "f32")
     stored = "i16" if kind == "bf16" else kind
     b, d, o = (f"{batch}x", "d0, ", 1) if batch else ("", "", 0)
@@ -346,6 +347,8 @@ def matrix_product(name, kind, m, n, k, batch=0, transposed=False, across=False,
     ma = f"{d}{dm}, {dk}"
     if across:
         ta, ma = f"tensor<{b}{k}x{m}x{kind}>", f"{d}{dk}, {dm}"
+    if shares:
+        ta, ma = f"tensor<{m}x{batch}x{k}x{kind}>", f"{dm}, d0, {dk}"
     tb = f"tensor<{b}{n}x{k}x{kind}>" if transposed else f"tensor<{b}{k}x{n}x{kind}>"
     mb = f"{d}{dn}, {dk}" if transposed else f"{d}{dk}, {dn}"
     letter, extend = ("i", "extsi") if kind == "i8" else ("f", "extf")
@@ -370,7 +373,8 @@ def matrix_product(name, kind, m, n, k, batch=0, transposed=False, across=False,
     lead = (batch,) if batch else ()
 
     def make(rng, _):
-        shapes = [lead + ((k, m) if across else (m, k)), lead + ((n, k) if transposed else (k, n))]
+        shapes = [(m, batch, k) if shares else lead + ((k, m) if across else (m, k)),
+                  lead + ((n, k) if transposed else (k, n))]
         if kind == "i8":
             given = [rng.integers(-128, 128, s).astype(np.int8) for s in shapes]
             wide = [g.astype(np.int32) for g in given]
@@ -385,6 +389,7 @@ def matrix_product(name, kind, m, n, k, batch=0, transposed=False, across=False,
             wide = [g.astype(np.float64) for g in given]
         wide[0] = -wide[0] if computed else wide[0]
         wide[0] = np.swapaxes(wide[0], -1, -2) if across else wide[0]
+        wide[0] = np.swapaxes(wide[0], 0, 1) if shares else wide[0]
         r = np.matmul(wide[0], np.swapaxes(wide[1], -1, -2) if transposed else wide[1])
         return given, [r.astype({"i32": np.int32, "f64": np.float64}.get(total, np.float32))]
     return Kernel(kernel(name, [("a", ta), ("b", tb)], [tc], body, ["%0"]), make,
@@ -725,6 +730,7 @@ def kernels():
               matrix_product("product_f16_large", "f16", 256, 256, 64, batch=16),
               matrix_product("product_f16_across", "f16", 136, 264, 136, batch=16, across=True),
               matrix_product("product_f16_computed", "f16", 70, 136, 456, computed=True),
+              matrix_product("product_f16_shares", "f16", 130, 136, 512, batch=4, shares=True),
               matrix_product("product_f16_bands", "f16", 1024, 1152, 40),
               matrix_product("product_bf16", "bf16", 64, 96, 64, transposed=True),
               matrix_product("product_f64", "f64", 70, 40, 33),
