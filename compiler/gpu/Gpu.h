@@ -42,6 +42,39 @@ struct AsyncCopy {
   llvm::StringRef copy, commit, wait; // empty: there are none
 };
 
+/// The memory of a tensor with its end: what is read behind that is 0, and
+/// touches nothing. Offsets are i32, in bytes.
+struct BufferView {
+  /// Views are no longer than that, and an offset of that is outside of all.
+  static constexpr int64_t outside = int64_t(1) << 31;
+  /// (where it begins, bytes); null: there are none.
+  std::function<mlir::Value(mlir::OpBuilder &, mlir::Location,
+                            mlir::Value pointer, int64_t bytes)>
+      make;
+  std::function<mlir::Value(mlir::OpBuilder &, mlir::Location, mlir::Type,
+                            mlir::Value view, mlir::Value offset)>
+      load;
+};
+
+/// Copies to shared memory by all lanes of a subgroup together, which go on
+/// beside them: what lane l brings lies at `to` + l * bytes, where `to` is the
+/// first lane's.
+struct LaneCopy {
+  unsigned bytes = 0; // of a lane; 0: there are none
+  /// From a place of a view; what is outside of it becomes 0.
+  std::function<void(mlir::OpBuilder &, mlir::Location, mlir::Value to,
+                     mlir::Value view, mlir::Value offset,
+                     mlir::ArrayAttr scopes)>
+      copyView;
+  /// From anywhere.
+  std::function<void(mlir::OpBuilder &, mlir::Location, mlir::Value to,
+                     mlir::Value from, mlir::ArrayAttr scopes)>
+      copy;
+  /// A barrier of the workgroup that waits for all but the subgroup's newest
+  /// copies. Others would wait for all of them.
+  std::function<void(mlir::OpBuilder &, mlir::Location, unsigned pending)> meet;
+};
+
 /// Intrinsics by which a subgroup of 32 lanes reads tiles of 8 lines of 16
 /// bytes from shared memory: lane l gives the address of line l % 8 of tile
 /// l / 8, and gets of each tile the 4 bytes l % 4 of line l / 4.
@@ -49,9 +82,9 @@ struct MatrixLoad {
   llvm::StringRef two, four; // tiles at once; empty: there are none
 };
 
-/// Copies of boxes of a tensor to shared memory, by a map of the tensor that the
-/// launch provides (aicc/tensors.h). One thread begins them; a counter in shared
-/// memory, a word of 64 bits, knows when they are done.
+/// Copies of boxes of a tensor to shared memory, by a map of the tensor that
+/// the launch provides (aicc/tensors.h). One thread begins them; a counter in
+/// shared memory, a word of 64 bits, knows when they are done.
 struct BoxCopy {
   /// (to, counter, map, i32 coordinates from the innermost on); null: none.
   std::function<void(mlir::OpBuilder &, mlir::Location, mlir::Value to,
@@ -97,8 +130,11 @@ struct Options {
   bool allowTf32 = false;
   /// Copies from global to shared memory that go on beside the threads.
   AsyncCopy asyncCopy;
+  LaneCopy laneCopy;
   BoxCopy boxCopy;
   MatrixLoad matrixLoad;
+  /// Reads that know a tensor's end.
+  BufferView view;
   /// Take the position in the subgroup from gpu.lane_id, not from the thread
   /// id (some compilers vectorise over the former only).
   bool laneId = false;

@@ -57,7 +57,11 @@ MatrixOperand::MatrixOperand(Emitter &e, const MatrixPlan &plan, bool isA,
   bytes = type.getIntOrFloatBitWidth() / 8;
   elements = chunkBytes / bytes;
   alongDepth = runsAlong(c.generic, inBody, c.reduced.back(), dims.back());
-  bool copying = !e.options.asyncCopy.copy.empty();
+  // Lanes together must bring whole chunks: of smaller pieces it takes more
+  // instructions than through registers (a load and a store for a chunk).
+  bool byLanes = e.options.laneCopy.bytes == chunkBytes &&
+                 memoryLines * chunksOfLine % e.options.workgroup == 0;
+  bool copying = !e.options.asyncCopy.copy.empty() || byLanes;
   if (copying && !findSource(c.reduced.back(), depthSizes.back()) &&
       plan.instruction->async && plan.instruction->async->across &&
       (isA ? instruction.rows : instruction.columns) % (lineBytes / bytes) == 0)
@@ -66,6 +70,20 @@ MatrixOperand::MatrixOperand(Emitter &e, const MatrixPlan &plan, bool isA,
     memoryLines = lines / (lineBytes / bytes) * depth;
   if (source && plan.instruction->async && e.options.boxCopy.copy)
     findBoxes();
+  if (BlockArgument inMemory = tensorInMemory())
+    if ((view = e.view(inMemory)))
+      viewed = inMemory;
+  // From elsewhere than a view there are no zeros behind the last depth.
+  auto knownDepth = graph::constantOf(depthTotal);
+  if (source && copiesByLanes() && !view &&
+      !(knownDepth && *knownDepth % depth == 0))
+    source = nullptr;
+  if (byLanes) {
+    auto domain = LLVM::AliasScopeDomainAttr::get(
+        context, e.b.getStringAttr("copies"), StringAttr());
+    copyScopes = e.b.getArrayAttr(LLVM::AliasScopeAttr::get(
+        context, e.b.getStringAttr("copied"), domain, StringAttr()));
+  }
   // Across lines a thread takes as many as fill 4 bytes, if enough threads
   // have something to do then.
   unsigned perThread = lines * chunksOfLine / e.options.workgroup;
@@ -82,18 +100,29 @@ MatrixOperand::MatrixOperand(Emitter &e, const MatrixPlan &plan, bool isA,
     findLoad();
 }
 
-/// Copies want whole chunks that lie in memory as they are wanted: the loop of
-/// `runningDim` runs through neighbours.
-bool MatrixOperand::findSource(unsigned runningDim, AffineExpr runningSize) {
+BlockArgument MatrixOperand::tensorInMemory() {
   auto argument = dyn_cast<BlockArgument>(inBody);
   linalg::GenericOp generic = c.generic;
   if (!argument || argument.getOwner() != generic.getBlock())
+    return nullptr;
+  auto given = dyn_cast<BlockArgument>(
+      generic->getOpOperand(argument.getArgNumber()).get());
+  return given && given.getOwner() == e.kernel.getBodyBlock() ? given : nullptr;
+}
+
+AffineMap MatrixOperand::mapOfTensor() {
+  linalg::GenericOp generic = c.generic;
+  return generic.getMatchingIndexingMap(
+      &generic->getOpOperand(cast<BlockArgument>(inBody).getArgNumber()));
+}
+
+/// Copies want whole chunks that lie in memory as they are wanted: the loop of
+/// `runningDim` runs through neighbours.
+bool MatrixOperand::findSource(unsigned runningDim, AffineExpr runningSize) {
+  BlockArgument given = tensorInMemory();
+  if (!given)
     return false;
-  OpOperand &operand = generic->getOpOperand(argument.getArgNumber());
-  auto given = dyn_cast<BlockArgument>(operand.get());
-  if (!given || given.getOwner() != e.kernel.getBodyBlock())
-    return false;
-  AffineMap map = generic.getMatchingIndexingMap(&operand);
+  AffineMap map = mapOfTensor();
   SmallVector<AffineExpr> dims = dimsOf(e.kernel, given);
   AffineExpr running = getAffineDimExpr(runningDim, e.b.getContext());
   if (dims.empty() || map.getResults().back() != running)
@@ -257,6 +286,8 @@ SmallVector<MatrixOperand::Chunk> MatrixOperand::chunks() {
 
 SmallVector<Value> MatrixOperand::fetch(SmallVector<Value> &point, Value first,
                                         Value k0) {
+  if (view)
+    return fetchView(point, first, k0);
   auto knownDepth = graph::constantOf(depthTotal);
   auto innermost = graph::constantOf(depthSizes.back());
   bool wholeChunks = innermost && *innermost % elements == 0;
@@ -314,6 +345,122 @@ SmallVector<Value> MatrixOperand::fetch(SmallVector<Value> &point, Value first,
   return vectors;
 }
 
+Value MatrixOperand::viewOffset(ArrayRef<Value> point, Value inside) {
+  SmallVector<Value> index;
+  for (AffineExpr expr : mapOfTensor().getResults())
+    index.push_back(e.apply(expr, point));
+  Value offset = e.offset(viewed, index);
+  return inside ? e.select(inside, offset,
+                           e.constant32(int32_t(BufferView::outside)))
+                : offset;
+}
+
+std::optional<int64_t> MatrixOperand::strideOf(unsigned loop) {
+  AffineMap map = mapOfTensor();
+  AffineExpr dim = getAffineDimExpr(loop, map.getContext());
+  int64_t sum = 0;
+  for (auto [expr, stride] :
+       llvm::zip(map.getResults(),
+                 stridesOf(dimsOf(e.kernel, viewed), map.getContext()))) {
+    AffineExpr step = simplifyAffineExpr(expr.replace(dim, dim + 1) - expr,
+                                         map.getNumDims(), 0);
+    auto steps = dyn_cast<AffineConstantExpr>(step);
+    auto elements = graph::constantOf(stride);
+    if (!steps || !elements)
+      return std::nullopt;
+    sum += steps.getValue() * *elements;
+  }
+  return sum * bytes;
+}
+
+/// Beyond the edges nothing needs to be clamped: reading there touches nothing
+/// that doesn't exist. Depth there counts as zero; lines are never stored.
+SmallVector<Value> MatrixOperand::fetchView(SmallVector<Value> &point,
+                                            Value first, Value k0) {
+  auto knownDepth = graph::constantOf(depthTotal);
+  bool wholeDepth = knownDepth && *knownDepth % depth == 0;
+  AffineExpr last = mapOfTensor().getNumResults()
+                        ? mapOfTensor().getResults().back()
+                        : AffineExpr();
+  SmallVector<AffineExpr> tensorDims = dimsOf(e.kernel, viewed);
+  // How many neighbours along a loop, of `most`, one read may take: their
+  // places in memory begin at multiples of its size.
+  auto runOf = [&](unsigned dim, AffineExpr size, unsigned most) {
+    MLIRContext *context = e.b.getContext();
+    auto loop = graph::constantOf(size);
+    auto width = tensorDims.empty() ? std::nullopt
+                                    : graph::constantOf(tensorDims.back());
+    unsigned run = 1;
+    if (loop && width && last == getAffineDimExpr(dim, context))
+      while (run < most && *loop % (2 * run) == 0 && *width % (2 * run) == 0)
+        run *= 2;
+    return run;
+  };
+  unsigned along = runOf(c.reduced.back(), depthSizes.back(), elements);
+  unsigned beside = along > 1 ? 1 : runOf(dims.back(), sizes.back(), group);
+  std::optional<int64_t> inDepth = strideOf(c.reduced.back()),
+                         besideLine = strideOf(dims.back());
+  SmallVector<Value> vectors;
+  SmallVector<Chunk> all = chunks();
+  auto innermost = graph::constantOf(depthSizes.back());
+  bool wholeChunks = innermost && *innermost % elements == 0;
+  for (unsigned leader = 0; leader < all.size(); leader += group) {
+    SmallVector<Value> lineIndex =
+        e.delinearize(e.add(first, all[leader].line), sizes);
+    Value begin = e.add(k0, e.mul(all[leader].number, e.constant(elements)));
+    // For each line of the group the reads that make up its chunk.
+    std::vector<SmallVector<Value>> parts(group);
+    Value inside, firstOffset;
+    SmallVector<Value> depthIndex;
+    auto offsetAt = [&](unsigned i, unsigned line) -> Value {
+      // Known distances become part of the instruction.
+      int64_t apart = 0;
+      if (wholeChunks && inDepth && besideLine && firstOffset)
+        apart = i * *inDepth + line * *besideLine;
+      if (apart)
+        return arith::AddIOp::create(e.b, e.loc, firstOffset,
+                                     e.constant32(int32_t(apart)));
+      Value offset = viewOffset(point, inside);
+      if (!firstOffset)
+        firstOffset = offset;
+      return offset;
+    };
+    for (unsigned i = 0; i < elements; i += along) {
+      if (i == 0 || !wholeChunks) {
+        Value k = e.add(begin, e.constant(i));
+        if (!wholeDepth)
+          inside = e.less(k, e.apply(depthTotal));
+        depthIndex = e.delinearize(k, depthSizes);
+      }
+      for (auto [dim, value] : llvm::zip(c.reduced, depthIndex))
+        point[dim] = value;
+      if (wholeChunks)
+        point[c.reduced.back()] = e.add(depthIndex.back(), e.constant(i));
+      for (unsigned line = 0; line < group; line += beside) {
+        for (auto [dim, value] : llvm::zip(dims, lineIndex))
+          point[dim] = value;
+        point[dims.back()] = e.add(lineIndex.back(), e.constant(line));
+        unsigned run = std::max(along, beside);
+        Type read = run == 1 ? type : Type(VectorType::get({run}, type));
+        Value value =
+            e.options.view.load(e.b, e.loc, read, view, offsetAt(i, line));
+        for (unsigned j = 0; beside > 1 && j < beside; ++j)
+          parts[line + j].push_back(vector::ExtractOp::create(
+              e.b, e.loc, value, ArrayRef<int64_t>{j}));
+        if (beside == 1)
+          parts[line].push_back(value);
+      }
+    }
+    for (SmallVector<Value> &chunk : parts)
+      vectors.push_back(
+          along == 1
+              ? Value(vector::FromElementsOp::create(
+                    e.b, e.loc, VectorType::get({elements}, type), chunk))
+              : joined(chunk, along));
+  }
+  return vectors;
+}
+
 Value MatrixOperand::clampedLine(Value line) {
   auto known = graph::constantOf(total);
   if (known && *known % lines == 0)
@@ -341,11 +488,78 @@ void MatrixOperand::put(ArrayRef<Value> vectors, Value stage) {
     e.store(vector, place(chunk, stage), chunkBytes);
 }
 
+bool MatrixOperand::copiesByLanes() const {
+  return copies() && e.options.asyncCopy.copy.empty();
+}
+
+unsigned MatrixOperand::copiesOfSlice() const {
+  return memoryLines * chunksOfLine / e.options.workgroup;
+}
+
+/// Neighbouring lanes fill neighbouring places, so it is on the other side that
+/// chunks change places: a lane brings the one that belongs where it writes.
+void MatrixOperand::copyByLanes(SmallVector<Value> &point, Value first,
+                                Value k0, Value stage) {
+  auto knownDepth = graph::constantOf(depthTotal);
+  bool wholeDepth = knownDepth && *knownDepth % depth == 0;
+  unsigned threads = e.options.workgroup;
+  auto [place, line] = e.splitThread(chunksOfLine);
+  // A pass of all threads is a multiple of the lines that turn alike.
+  Value number = exclusiveOr(place, turnOf(line));
+  // Slices behind the last one are copied, but never used.
+  if (wholeDepth && !view)
+    k0 = e.select(e.less(k0, e.apply(depthTotal)), k0, e.constant(0));
+  Value k = e.add(k0, e.mul(number, e.constant(elements)));
+  Value inside = wholeDepth ? Value() : e.less(k, e.apply(depthTotal));
+  for (auto [dim, value] : llvm::zip(c.reduced, e.delinearize(k, depthSizes)))
+    point[dim] = value;
+  // Neighbouring lines of the operand are as far apart as those of a loop if
+  // there is only one.
+  bool oneLoop = llvm::count_if(sizes, [](AffineExpr size) {
+                   return !graph::isConstant(size, 1);
+                 }) <= 1;
+  std::optional<int64_t> lineStride;
+  if (view && oneLoop && !graph::isConstant(sizes.back(), 1))
+    lineStride = strideOf(dims.back());
+  Value firstOffset;
+  for (unsigned pass = 0; pass < copiesOfSlice(); ++pass) {
+    Value own =
+        e.add(first, e.add(line, e.constant(pass * threads / chunksOfLine)));
+    if (!view)
+      own = clampedLine(own);
+    for (auto [dim, value] : llvm::zip(dims, e.delinearize(own, sizes)))
+      point[dim] = value;
+    Value at =
+        e.add(e.add(e.mul(stage, e.constant(lines * depth)),
+                    e.mul(e.group, e.constant(e.options.subgroup * elements))),
+              e.constant(pass * threads * elements));
+    Value to = e.sharedPointer(memory, type, at);
+    if (view) {
+      Value offset;
+      if (pass && lineStride)
+        offset = arith::AddIOp::create(
+            e.b, e.loc, firstOffset,
+            e.constant32(int32_t(pass * threads / chunksOfLine * *lineStride)));
+      else
+        offset = viewOffset(point, inside);
+      if (!pass)
+        firstOffset = offset;
+      e.options.laneCopy.copyView(e.b, e.loc, to, view, offset, copyScopes);
+      continue;
+    }
+    SmallVector<Value> index;
+    for (AffineExpr expr : mapOfTensor().getResults())
+      index.push_back(e.apply(expr, point));
+    e.options.laneCopy.copy(e.b, e.loc, to, e.address(source, index),
+                            copyScopes);
+  }
+}
+
 void MatrixOperand::copy(SmallVector<Value> &point, Value first, Value k0,
                          Value stage) {
-  linalg::GenericOp generic = c.generic;
-  AffineMap map = generic.getMatchingIndexingMap(
-      &generic->getOpOperand(cast<BlockArgument>(inBody).getArgNumber()));
+  if (copiesByLanes())
+    return copyByLanes(point, first, k0, stage);
+  AffineMap map = mapOfTensor();
   for (const Chunk &chunk : chunks()) {
     Value inLine = e.mul(chunk.number, e.constant(elements));
     Value line = chunk.line, place = inLine;
@@ -460,6 +674,11 @@ Value MatrixOperand::fragment(unsigned line, unsigned place, Value stage) {
     parts.push_back(
         run == 1 ? e.load(type, pointer, bytes)
                  : e.load(VectorType::get({run}, type), pointer, run * bytes));
+    // Between two barriers nothing is read that a copy writes: without being
+    // told, a back end waits for all copies before each read.
+    if (copyScopes)
+      parts.back().getDefiningOp<LLVM::LoadOp>().setNoaliasScopesAttr(
+          copyScopes);
   }
   if (run == 1)
     return vector::FromElementsOp::create(

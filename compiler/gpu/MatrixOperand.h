@@ -48,6 +48,9 @@ public:
   /// Both at once, beside the threads, if the hardware can.
   bool copies() const { return source != nullptr; }
   void copy(SmallVector<Value> &point, Value first, Value k0, Value stage);
+  /// Whether subgroups do it together, and how many copies of each a slice is.
+  bool copiesByLanes() const;
+  unsigned copiesOfSlice() const;
   /// Whether boxes of the tensor in memory are its slices.
   bool hasBoxes() const { return !boxed.empty(); }
   /// From now on slices are copied so.
@@ -73,10 +76,23 @@ private:
   SmallVector<Chunk> chunks();
   /// Where a chunk lies in shared memory.
   Value place(const Chunk &chunk, Value stage);
+  void copyByLanes(SmallVector<Value> &point, Value first, Value k0,
+                   Value stage);
+  /// The same as `fetch` from the view of the tensor.
+  SmallVector<Value> fetchView(SmallVector<Value> &point, Value first,
+                               Value k0);
+  /// Where an element of the tensor is in the view, given the loops; outside
+  /// of it if not `inside` (null: it is inside).
+  Value viewOffset(ArrayRef<Value> point, Value inside);
+  /// By how many bytes it moves on with a loop; nothing if that varies.
+  std::optional<int64_t> strideOf(unsigned loop);
   /// By how much the chunks of a line of memory change places.
   Value turnOf(Value line);
   /// The first line of a slice, the first depth, within bounds.
   Value clampedLine(Value line);
+  /// The tensor in memory that the operand is; null if it is computed.
+  mlir::BlockArgument tensorInMemory();
+  mlir::AffineMap mapOfTensor();
   bool findSource(unsigned runningDim, AffineExpr runningSize);
   void findBoxes();
   void findLoad();
@@ -90,7 +106,9 @@ private:
   FragmentLayout reading;     // of lanes that address memory
   llvm::StringRef load;       // of whole tiles, if they fit
   unsigned packed = 1;        // elements of 4 bytes
-  mlir::BlockArgument source; // if nothing is computed on the way
+  mlir::BlockArgument source; // if it is copied
+  mlir::BlockArgument viewed; // if it is read through a view
+  Value view;
   Value inBody;
   ArrayRef<unsigned> dims;
   SmallVector<AffineExpr> depthSizes;
@@ -105,6 +123,7 @@ private:
   SmallVector<unsigned> boxed; // loops of the tensor's dimensions, if it has
   BoxedTensor tensor;
   Value map;
+  mlir::ArrayAttr copyScopes; // what copies write, of all operands
   Value memory;
   Value lineBase;            // of the part, elements from the slice's begin
   SmallVector<Value> turned; // place of the lane's chunk ^ 0, 1, 2, ...

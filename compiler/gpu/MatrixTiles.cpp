@@ -58,7 +58,9 @@ static unsigned sideOf(int64_t size, unsigned subgroups, unsigned fragment,
 /// How slices are multiplied and the ring they go through.
 static bool planRing(MatrixPlan &plan, const Options &options) {
   unsigned bytes = (plan.rows + plan.columns) * plan.lineBytes;
-  unsigned least = 2, most = options.asyncCopy.copy.empty() ? 2 : 3;
+  bool copies = !options.asyncCopy.copy.empty() ||
+                options.laneCopy.bytes == MatrixOperand::chunkBytes;
+  unsigned least = 2, most = copies ? 3 : 2;
   unsigned available = options.sharedBytes;
   if (plan.instruction->async) {
     // One is being filled while two are being multiplied.
@@ -382,8 +384,11 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
   std::optional<BoxRing> boxes;
   if (a.hasBoxes() || b.hasBoxes())
     boxes.emplace(e, plan, a, b);
-  bool anyCopies =
-      (a.copies() && !a.hasBoxes()) || (b.copies() && !b.hasBoxes());
+  bool byLanes = a.copiesByLanes() || b.copiesByLanes();
+  bool anyCopies = !byLanes && ((a.copies() && !a.hasBoxes()) ||
+                                (b.copies() && !b.hasBoxes()));
+  unsigned copiesOfSlice = (a.copiesByLanes() ? a.copiesOfSlice() : 0) +
+                           (b.copiesByLanes() ? b.copiesOfSlice() : 0);
   auto begin = [&](MatrixOperand &operand, Value first, Value k0, Value stage) {
     if (operand.hasBoxes())
       return SmallVector<Value>();
@@ -391,6 +396,17 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
       return operand.fetch(point, first, k0);
     operand.copy(point, first, k0, stage);
     return SmallVector<Value>();
+  };
+  // What comes through registers first: waiting for it is waiting for all that
+  // was begun before.
+  auto beginBoth = [&](Value k0, Value stage) {
+    SmallVector<Value> ofA, ofB;
+    if (byLanes && !b.copies())
+      ofB = begin(b, firstColumn, k0, stage);
+    ofA = begin(a, firstRow, k0, stage);
+    if (!byLanes || b.copies())
+      ofB = begin(b, firstColumn, k0, stage);
+    return std::pair(ofA, ofB);
   };
   auto commit = [&] {
     if (anyCopies)
@@ -400,8 +416,7 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
     Value k0 = e.constant(i * plan.depth), stage = e.constant(i);
     if (boxes)
       boxes->fill(point, firstRow, firstColumn, k0, depthEnd, stage);
-    SmallVector<Value> ofA = begin(a, firstRow, k0, stage);
-    SmallVector<Value> ofB = begin(b, firstColumn, k0, stage);
+    auto [ofA, ofB] = beginBoth(k0, stage);
     commit();
     if (e.failed)
       return grid.front();
@@ -425,7 +440,10 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
           e.intrinsic(async->publish, nullptr, {});
         if (boxes)
           boxes->await(stage, parity);
-        e.barrier();
+        if (byLanes)
+          e.options.laneCopy.meet(e.b, e.loc, (ahead - 1) * copiesOfSlice);
+        else
+          e.barrier();
         auto after = [&](Value number, unsigned steps) {
           Value next = e.add(number, e.constant(steps));
           return e.select(e.less(next, e.constant(plan.stages)), next,
@@ -438,8 +456,7 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
           multiplyAsync(e, plan, a, b, stage, next);
         if (boxes)
           boxes->fill(point, firstRow, firstColumn, k1, depthEnd, filled);
-        SmallVector<Value> ofA = begin(a, firstRow, k1, filled);
-        SmallVector<Value> ofB = begin(b, firstColumn, k1, filled);
+        auto [ofA, ofB] = beginBoth(k1, filled);
         commit();
         if (e.failed)
           return SmallVector<Value>(before);

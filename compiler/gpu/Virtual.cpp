@@ -15,6 +15,7 @@
 #include "compiler/gpu/Virtual.h"
 
 #include "compiler/gpu/Gpu.h"
+#include "compiler/gpu/VirtualCalls.h"
 #include "runtime/include/aicc/virtual.h"
 
 #include "llvm/Analysis/ValueTracking.h"
@@ -37,10 +38,11 @@ namespace {
 
 constexpr unsigned sharedSpace = 3;
 
-class Virtualizer {
+class Virtualizer final : private VirtualCode {
 public:
   Virtualizer(Module &module, const VirtualOptions &options)
-      : m(module), context(module.getContext()), options(options), b(context),
+      : VirtualCode(module.getContext()), m(module),
+        context(module.getContext()), options(options),
         pointer(PointerType::get(context, 0)), i32(Type::getInt32Ty(context)),
         i64(Type::getInt64Ty(context)), none(Type::getVoidTy(context)) {}
 
@@ -67,10 +69,8 @@ private:
   Module &m;
   LLVMContext &context;
   const VirtualOptions &options;
-  IRBuilder<> b;
   Type *pointer, *i32, *i64, *none;
   Function *kernel = nullptr;
-  Value *self = nullptr;
   uint64_t sharedBytes = 0;
   uint32_t flags = 0;
   SmallVector<GlobalVariable *> constants; // of device memory
@@ -231,7 +231,8 @@ private:
     alloca.eraseFromParent();
   }
 
-  Value *service(size_t offset, Type *result, ArrayRef<Value *> values) {
+  Value *service(size_t offset, Type *result,
+                 ArrayRef<Value *> values) override {
     SmallVector<Type *> types;
     for (Value *value : values)
       types.push_back(value->getType());
@@ -266,6 +267,17 @@ private:
     service(offsetof(aicc_virtual_services, access), none,
             {self, address, bytes, b.getInt32(align), b.getInt32(flags),
              b.getInt32(siteOf.lookup(&inst))});
+  }
+
+  void reads(CallBase &call, Value *address, Value *bytes,
+             uint32_t align) override {
+    access(call, address, bytes, align, 0);
+  }
+  Value *site(CallBase &call) override {
+    return b.getInt32(siteOf.lookup(&call));
+  }
+  Value *ofLane(CallBase &call, Value *value, Value *lane) override {
+    return shuffle(call, value, AICC_VIRTUAL_SHUFFLE_INDEX, lane, everyLane());
   }
 
   void rewriteCall(CallBase &call) {
@@ -396,8 +408,7 @@ private:
     return table;
   }
 
-  /// Memory of the function, outside of its loops.
-  Value *temporary(uint64_t bytes) {
+  Value *temporary(uint64_t bytes) override {
     IRBuilder<>::InsertPointGuard guard(b);
     b.SetInsertPoint(kernel->getEntryBlock().getFirstNonPHIOrDbg());
     auto *memory =
@@ -534,7 +545,7 @@ private:
     service(offset, none, values);
   }
 
-  Value *plainPointer(Value *address) {
+  Value *plainPointer(Value *address) override {
     return address->getType() == pointer
                ? address
                : b.CreateAddrSpaceCast(address, pointer);
@@ -573,24 +584,6 @@ private:
     case Meaning::lane:
       result = member(offsetof(aicc_virtual_thread, lane), i32);
       break;
-    case Meaning::lanesBelow:
-    case Meaning::lanesBelowHigh: {
-      Value *lane = member(offsetof(aicc_virtual_thread, lane), i32);
-      bool high = meaning == Meaning::lanesBelowHigh;
-      Value *from = high ? b.CreateBinaryIntrinsic(llvm::Intrinsic::usub_sat,
-                                                   lane, b.getInt32(32))
-                         : lane;
-      Value *count =
-          b.CreateBinaryIntrinsic(llvm::Intrinsic::umin, from, b.getInt32(32));
-      Value *below = b.CreateTrunc(
-          b.CreateSub(b.CreateShl(b.getInt64(1), b.CreateZExt(count, i64)),
-                      b.getInt64(1)),
-          i32);
-      Value *bits = b.CreateAnd(call.getArgOperand(0), below);
-      result = b.CreateAdd(b.CreateUnaryIntrinsic(llvm::Intrinsic::ctpop, bits),
-                           call.getArgOperand(1));
-      break;
-    }
     case Meaning::barrier:
       serve(call, offsetof(aicc_virtual_services, barrier), 0);
       break;
@@ -609,22 +602,6 @@ private:
       } else {
         result = moved;
       }
-      break;
-    }
-    case Meaning::shuffleSwizzle: {
-      auto *pattern = dyn_cast<ConstantInt>(call.getArgOperand(1));
-      if (!pattern || pattern->getZExtValue() >> 15)
-        return fail("a swizzle of lanes whose pattern is no three masks, which "
-                    "a virtual device can't follow");
-      uint32_t bits = pattern->getZExtValue();
-      // Within groups of 32 lanes.
-      Value *lane = member(offsetof(aicc_virtual_thread, lane), i32);
-      Value *low = b.CreateAnd(lane, b.getInt32(bits & 31));
-      low = b.CreateOr(low, b.getInt32(bits >> 5 & 31));
-      low = b.CreateXor(low, b.getInt32(bits >> 10 & 31));
-      result = shuffle(call, call.getArgOperand(0), AICC_VIRTUAL_SHUFFLE_INDEX,
-                       b.CreateOr(low, b.CreateAnd(lane, b.getInt32(~31u))),
-                       everyLane());
       break;
     }
     case Meaning::shuffleBytes:
@@ -703,6 +680,20 @@ private:
                b.getInt32(rank), b.getInt32(siteOf.lookup(&call))});
       break;
     }
+    case Meaning::lanesBelow:
+    case Meaning::lanesBelowHigh:
+    case Meaning::shuffleSwizzle:
+    case Meaning::swapRows16:
+    case Meaning::swapRows32:
+    case Meaning::viewMake:
+    case Meaning::viewLoad:
+    case Meaning::viewCopy:
+    case Meaning::lanesCopy:
+    case Meaning::waitCounts:
+      if (!replaceCall(call, meaning, *this, result))
+        return fail("'" + call.getCalledFunction()->getName() +
+                    "' in a form that a virtual device can't follow");
+      break;
     case Meaning::copyCommit:
       serve(call, offsetof(aicc_virtual_services, copy_commit), 0, false);
       break;

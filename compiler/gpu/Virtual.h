@@ -48,11 +48,21 @@ enum class Meaning {
                     // {value, i1}
   shuffleSwizzle,   // (value, i32 pattern): and, or, xor masks of 5 bits on the
                     // lane
+  swapRows16,       // (i32 x, i32 y, i1, i1) -> {i32, i32}: odd rows of lanes
+  swapRows32,       // of x for the even ones before them of y
   shuffleBytes,     // (i32 4 * lane, value): the lane to take from
   copyAsync,        // (to, from, i32 bytes given): of 16, the others become 0
   loadMatrix,       // (address) -> {i32...}: gpu::MatrixLoad
-  copyCommit,       // closes a group of such copies
-  copyWait,         // (i32 n): until all but n groups are done
+  // Of views: gpu::BufferView, gpu::LaneCopy. The i32 without a name are 0 or
+  // don't matter.
+  viewMake,   // (base, i16 0, i64 bytes, i32) -> view
+  viewLoad,   // (view, i32 offset, i32 more, i32): what is behind the end is 0
+  viewCopy,   // (view, to, i32 bytes, i32 offset, i32 more, i32 at both, i32)
+  lanesCopy,  // (from, to, i32 bytes, i32 at both, i32)
+  waitCounts, // (i32): bits 0 to 3 and 14, 15 say how many such copies may be
+              // under way
+  copyCommit, // closes a group of such copies
+  copyWait,   // (i32 n): until all but n groups are done
   // Of instructions that work beside the threads: gpu::AsyncMatrix.
   matrixFence,
   matrixCommit,

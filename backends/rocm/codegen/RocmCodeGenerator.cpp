@@ -38,16 +38,96 @@ struct Chip {
   unsigned sharedBytes;
   unsigned processors;
   bool inDefault;
+  unsigned copyBytes; // of a lane, from global memory to LDS; 0: can't
+  uint32_t rawBuffer; // word 3 of the descriptor of a raw buffer
 };
+// Formats are ignored but must be valid; from RDNA on a bit is reserved to be
+// 1, and 3 << 28 checks offsets against the number of bytes.
+constexpr uint32_t rawOfCdna = 7 << 12 | 4 << 15,
+                   rawOfRdna = rawOfCdna | 1 << 24 | 3u << 28;
+constexpr unsigned kilo = 1024;
 constexpr Chip chips[] = {
-    {"gfx90a", "gfx90a", 64, 64 * 1024, 110, false},
-    {"gfx942", "gfx942", 64, 64 * 1024, 304, true},
-    {"gfx950", "gfx950", 64, 160 * 1024, 256, false},
-    {"gfx1100", "gfx1100", 32, 64 * 1024, 96, false},
-    {"gfx1201", "gfx1201", 32, 64 * 1024, 64, false},
-    {"gfx9-4-generic", "gfx942", 64, 64 * 1024, 304, false},
-    {"gfx11-generic", "gfx1100", 32, 64 * 1024, 96, true},
-    {"gfx12-generic", "gfx1201", 32, 64 * 1024, 64, true}};
+    {"gfx90a", "gfx90a", 64, 64 * kilo, 110, false, 4, rawOfCdna},
+    {"gfx942", "gfx942", 64, 64 * kilo, 304, true, 4, rawOfCdna},
+    {"gfx950", "gfx950", 64, 160 * kilo, 256, false, 16, rawOfCdna},
+    {"gfx1100", "gfx1100", 32, 64 * kilo, 96, false, 0, rawOfRdna},
+    {"gfx1201", "gfx1201", 32, 64 * kilo, 64, false, 0, rawOfRdna},
+    {"gfx9-4-generic", "gfx942", 64, 64 * kilo, 304, false, 4, rawOfCdna},
+    {"gfx11-generic", "gfx1100", 32, 64 * kilo, 96, true, 0, rawOfRdna},
+    {"gfx12-generic", "gfx1201", 32, 64 * kilo, 64, true, 0, rawOfRdna}};
+
+Value constant32(OpBuilder &b, Location loc, int32_t value) {
+  return LLVM::ConstantOp::create(b, loc, b.getI32IntegerAttr(value));
+}
+
+/// Views as descriptors of raw buffers.
+aicc::gpu::BufferView viewOf(const Chip &chip) {
+  aicc::gpu::BufferView view;
+  view.make = [word = chip.rawBuffer](OpBuilder &b, Location loc, Value pointer,
+                                      int64_t bytes) -> Value {
+    Type type = LLVM::LLVMPointerType::get(b.getContext(), 8);
+    Value stride = LLVM::ConstantOp::create(b, loc, b.getI16Type(),
+                                            b.getI16IntegerAttr(0));
+    Value records =
+        LLVM::ConstantOp::create(b, loc, b.getI64IntegerAttr(bytes));
+    return ROCDL::MakeBufferRsrcOp::create(b, loc, type, pointer, stride,
+                                           records,
+                                           constant32(b, loc, int32_t(word)));
+  };
+  // As words: not every vector of smaller elements is a type of the
+  // instruction.
+  view.load = [](OpBuilder &b, Location loc, Type type, Value view,
+                 Value offset) -> Value {
+    auto vector = dyn_cast<VectorType>(type);
+    unsigned bits = getElementTypeOrSelf(type).getIntOrFloatBitWidth() *
+                    (vector ? vector.getNumElements() : 1);
+    Type word = b.getIntegerType(std::min(bits, 32u));
+    Type loaded = bits > 32 ? Type(VectorType::get({bits / 32}, word)) : word;
+    Value zero = constant32(b, loc, 0);
+    Value value = ROCDL::RawPtrBufferLoadOp::create(
+        b, loc, loaded, view, offset, zero, zero, ArrayAttr(), ArrayAttr(),
+        ArrayAttr());
+    return loaded == type ? value
+                          : Value(LLVM::BitcastOp::create(b, loc, type, value));
+  };
+  return view;
+}
+
+/// Copies from global memory to LDS; M0 is where a wave's begin.
+aicc::gpu::LaneCopy laneCopyOf(const Chip &chip) {
+  aicc::gpu::LaneCopy copy;
+  copy.bytes = chip.copyBytes;
+  if (!copy.bytes)
+    return copy;
+  copy.copyView = [bytes = copy.bytes](OpBuilder &b, Location loc, Value to,
+                                       Value view, Value offset,
+                                       ArrayAttr scopes) {
+    Value zero = constant32(b, loc, 0);
+    ROCDL::RawPtrBufferLoadLdsOp::create(
+        b, loc, view, to, constant32(b, loc, bytes), offset, zero, zero, zero,
+        scopes, ArrayAttr(), ArrayAttr());
+  };
+  copy.copy = [bytes = copy.bytes](OpBuilder &b, Location loc, Value to,
+                                   Value from, ArrayAttr scopes) {
+    IntegerAttr zero = b.getI32IntegerAttr(0);
+    ROCDL::GlobalLoadLDSOp::create(b, loc, from, to, b.getI32IntegerAttr(bytes),
+                                   zero, zero, scopes, ArrayAttr(),
+                                   ArrayAttr());
+  };
+  // A fence of a workgroup waits for all copies; one of a wave only keeps the
+  // compiler from moving accesses. LDS is waited for as a fence would.
+  copy.meet = [](OpBuilder &b, Location loc, unsigned pending) {
+    constexpr unsigned most = 63, anyExports = 7 << 4;
+    pending = std::min(pending, most);
+    constexpr llvm::StringLiteral scope = "wavefront";
+    LLVM::FenceOp::create(b, loc, LLVM::AtomicOrdering::release, scope);
+    ROCDL::SWaitcntOp::create(
+        b, loc, (pending & 15) | anyExports | (pending >> 4 << 14));
+    ROCDL::SBarrierOp::create(b, loc);
+    LLVM::FenceOp::create(b, loc, LLVM::AtomicOrdering::acquire, scope);
+  };
+  return copy;
+}
 
 class RocmCodeGenerator final : public aicc::gpu::Generator {
   StringRef family() const override { return "rocm"; }
@@ -95,6 +175,11 @@ class RocmCodeGenerator final : public aicc::gpu::Generator {
     options.subgroup = record.subgroup;
     options.matrix = backends::rocm::matrixInstructions(record.chip);
     options.sharedBytes = record.sharedBytes;
+    for (const Chip &chip : chips)
+      if (record.chip == chip.name) {
+        options.view = viewOf(chip);
+        options.laneCopy = laneCopyOf(chip);
+      }
     // Of 512 (with accumulation registers) or 256.
     options.fragmentRegisters = record.subgroup == 64 ? 320 : 112;
     // Kernel arguments lie in the constant address space.
@@ -148,7 +233,14 @@ class RocmCodeGenerator final : public aicc::gpu::Generator {
         {"llvm.amdgcn.mbcnt.hi", Meaning::lanesBelowHigh},
         {"llvm.amdgcn.ds.swizzle", Meaning::shuffleSwizzle},
         {"llvm.amdgcn.ds.bpermute", Meaning::shuffleBytes},
+        {"llvm.amdgcn.permlane16.swap", Meaning::swapRows16},
+        {"llvm.amdgcn.permlane32.swap", Meaning::swapRows32},
         {"llvm.amdgcn.s.barrier", Meaning::barrier},
+        {"llvm.amdgcn.make.buffer.rsrc", Meaning::viewMake},
+        {"llvm.amdgcn.raw.ptr.buffer.load.lds", Meaning::viewCopy},
+        {"llvm.amdgcn.raw.ptr.buffer.load", Meaning::viewLoad},
+        {"llvm.amdgcn.global.load.lds", Meaning::lanesCopy},
+        {"llvm.amdgcn.s.waitcnt", Meaning::waitCounts},
     };
     return table;
   }

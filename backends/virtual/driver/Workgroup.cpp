@@ -45,7 +45,7 @@ const aicc_virtual_services Workgroup::services = {
     Workgroup::matrixWait,    Workgroup::matrixResult,
     Workgroup::publish,       Workgroup::counterInit,
     Workgroup::counterExpect, Workgroup::counterWait,
-    Workgroup::copyBox};
+    Workgroup::copyBox,       Workgroup::view};
 
 Workgroup::Workgroup(Launch &launch)
     : launch_(launch), recent_(launch.kernel->site_count, &nowhere_) {
@@ -404,6 +404,31 @@ void Workgroup::copyWait(aicc_virtual_thread *self, uint32_t pending,
     }
     thread->copies.erase(thread->copies.begin());
   }
+}
+
+// Only whether there is so much: reads ask for themselves.
+void Workgroup::view(aicc_virtual_thread *self, const void *address,
+                     uint64_t bytes, uint32_t site) {
+  auto *thread = static_cast<Thread *>(self);
+  Workgroup &group = *thread->workgroup;
+  const auto place = reinterpret_cast<uintptr_t>(address);
+  if (site < group.recent_.size()) {
+    const Block &last = *group.recent_[site];
+    if (place - last.begin < last.end - last.begin && bytes <= last.end - place)
+      return;
+  }
+  Block *block = group.launch_.memory.find(place);
+  if (block && bytes <= block->end - place) {
+    if (site < group.recent_.size())
+      group.recent_[site] = block;
+    return;
+  }
+  if (group.isConstant(place, bytes))
+    return;
+  group.stop(*thread, site, [&]() -> std::string {
+    return "describes " + std::to_string(bytes) + " bytes, more than there are, " +
+           group.launch_.memory.describe(place);
+  });
 }
 
 // The common case of an access: nothing is wrong, and it goes where this site

@@ -201,6 +201,8 @@ private:
   static void copyBox(aicc_virtual_thread *self, void *destination,
                       void *counter, const void *map,
                       const int32_t *coordinates, uint32_t rank, uint32_t site);
+  static void view(aicc_virtual_thread *self, const void *address,
+                   uint64_t bytes, uint32_t site);
 
   void touch(Thread &thread, uintptr_t address, uint64_t bytes,
              uint32_t alignment, uint32_t flags, uint32_t site);

@@ -62,6 +62,18 @@ const char *aicc::gpu::toString(Fault::Kind kind) {
     return "wrong-expect";
   case Fault::wrongBox:
     return "wrong-box";
+  case Fault::wrongCount:
+    return "wrong-count";
+  case Fault::wrongChunk:
+    return "wrong-chunk";
+  case Fault::wrongBase:
+    return "wrong-base";
+  case Fault::longView:
+    return "long-view";
+  case Fault::shortView:
+    return "short-view";
+  case Fault::dropEnd:
+    return "drop-end";
   }
   llvm_unreachable("unknown kind");
 }
@@ -133,6 +145,19 @@ static bool isBound(const Instruction &inst) {
   return any_of(*taken, isAccess);
 }
 
+/// The offset of a read that is one outside of the view beyond a bound: that
+/// choice, and the offset without it.
+static std::pair<SelectInst *, Value *> endOf(const Instruction &inst) {
+  for (const Use &operand : cast<CallBase>(inst).args())
+    if (auto *choice = dyn_cast<SelectInst>(operand)) {
+      if (isa<ConstantInt>(choice->getFalseValue()))
+        return {choice, choice->getTrueValue()};
+      if (isa<ConstantInt>(choice->getTrueValue()))
+        return {choice, choice->getFalseValue()};
+    }
+  return {};
+}
+
 static bool fits(const Instruction &inst, Fault::Kind kind) {
   StringRef callee = calleeOf(inst);
   switch (kind) {
@@ -153,7 +178,8 @@ static bool fits(const Instruction &inst, Fault::Kind kind) {
     return callee.contains("tid") || callee.contains("workitem.id") ||
            callee.contains("local_id");
   case Fault::dropWait:
-    return callee.contains("cp.async.wait");
+  case Fault::wrongCount:
+    return callee.contains("cp.async.wait") || callee.contains("s.waitcnt");
   case Fault::copyAll:
     return callee.contains("cp.async.cg") &&
            !isa<ConstantInt>(cast<CallBase>(inst).getArgOperand(2));
@@ -180,6 +206,15 @@ static bool fits(const Instruction &inst, Fault::Kind kind) {
     return callee.contains("mbarrier.arrive.expect");
   case Fault::wrongBox:
     return callee.contains("bulk.tensor.g2s");
+  case Fault::wrongChunk:
+    return callee.contains("buffer.load.lds");
+  case Fault::wrongBase:
+    return callee.contains("load.lds");
+  case Fault::longView:
+  case Fault::shortView:
+    return callee.contains("make.buffer.rsrc");
+  case Fault::dropEnd:
+    return callee.contains("ptr.buffer.load") && endOf(inst).first;
   }
   return false;
 }
@@ -365,6 +400,46 @@ std::string aicc::gpu::inject(Module &module, Fault fault) {
     call->setArgOperand(4, b.CreateAdd(call->getArgOperand(4), b.getInt32(1)));
     break;
   }
+  case Fault::wrongCount: {
+    auto *call = cast<CallBase>(inst);
+    auto *pending = cast<ConstantInt>(call->getArgOperand(0));
+    call->setArgOperand(
+        0, ConstantInt::get(pending->getType(), pending->getZExtValue() + 1));
+    break;
+  }
+  case Fault::wrongChunk: {
+    constexpr unsigned offset = 3, chunk = 16;
+    auto *call = cast<CallBase>(inst);
+    IRBuilder<> b(inst);
+    call->setArgOperand(
+        offset, b.CreateXor(call->getArgOperand(offset), b.getInt32(chunk)));
+    break;
+  }
+  case Fault::wrongBase: {
+    constexpr unsigned subgroupBytes = 1024;
+    auto *call = cast<CallBase>(inst);
+    IRBuilder<> b(inst);
+    call->setArgOperand(1, b.CreateGEP(b.getInt8Ty(), call->getArgOperand(1),
+                                       b.getInt32(subgroupBytes)));
+    break;
+  }
+  case Fault::longView:
+  case Fault::shortView: {
+    auto *call = cast<CallBase>(inst);
+    IRBuilder<> b(inst);
+    Value *bytes = call->getArgOperand(2);
+    call->setArgOperand(2, fault.kind == Fault::longView
+                               ? b.CreateAdd(bytes, b.getInt64(16))
+                               : b.CreateLShr(bytes, 1));
+    break;
+  }
+  case Fault::dropEnd:
+    // One operand's zeros would do.
+    for (Instruction *read : found) {
+      auto [choice, offset] = endOf(*read);
+      read->replaceUsesOfWith(choice, offset);
+    }
+    break;
   case Fault::shiftAccess:
     shift(inst);
     break;

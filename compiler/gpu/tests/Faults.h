@@ -43,8 +43,14 @@ struct Fault {
     dropCounterWait, // for copies of boxes
     wrongExpect,     // of their bytes
     wrongBox,        // another one is copied
+    wrongCount,      // of asynchronous copies that may be under way: one more
+    wrongChunk,      // an asynchronous copy brings the neighbour of its chunk
+    wrongBase,       // a subgroup's copies go where its neighbour's belong
+    longView,        // of more memory than the tensor has
+    shortView,       // of less
+    dropEnd,         // reads of views that ignore the bound of the depth
   };
-  static constexpr unsigned kinds = wrongBox + 1;
+  static constexpr unsigned kinds = dropEnd + 1;
   Kind kind;
   unsigned index; // of the places where this kind is possible
 };

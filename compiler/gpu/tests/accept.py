@@ -37,7 +37,7 @@ import kernels
 
 CHIPS = {
     "ptxas": ("cuda", ["sm_80", "sm_90", "sm_90a", "sm_100", "sm_120"]),
-    "readelf": ("rocm", ["gfx90a", "gfx942", "gfx1100", "gfx1201",
+    "readelf": ("rocm", ["gfx90a", "gfx942", "gfx950", "gfx1100", "gfx1201",
                          "gfx9-4-generic", "gfx11-generic", "gfx12-generic"]),
     "spirv-val": ("intel", ["generic"]),
     "ocloc": ("intel", ["dg2", "pvc"]),

@@ -36,7 +36,7 @@
 extern "C" {
 #endif
 
-#define AICC_VIRTUAL_VERSION 3u
+#define AICC_VIRTUAL_VERSION 4u
 
 typedef struct aicc_virtual_thread aicc_virtual_thread;
 
@@ -164,6 +164,10 @@ typedef struct aicc_virtual_services {
   void (*copy_box)(aicc_virtual_thread *self, void *destination, void *counter,
                    const void *map, const int32_t *coordinates, uint32_t rank,
                    uint32_t site);
+  /* A descriptor is made of `bytes` from an address on. Does not return if that
+   * is more than there is. */
+  void (*view)(aicc_virtual_thread *self, const void *address, uint64_t bytes,
+               uint32_t site);
 } aicc_virtual_services;
 
 /* What a map (aicc/tensors.h) is on a virtual device: 128 bytes. */
