@@ -85,7 +85,9 @@ def check(name, path, precision, flags, target, known, failures):
         elif reason:
             print(f"{label}: known: kernel {kernel} spills {row['spilled']} bytes: {reason}")
     print(f"{label}: {len(rows)} kernels, at most {max((r['registers'] for r in rows.values()), default=0)} registers, "
-          f"{sum(r['spilled'] > 0 for r in rows.values())} with spills", flush=True)
+          f"{sum(r['spilled'] > 0 for r in rows.values())} with spills"
+          + "".join(f"; {kernel} keeps {row['scalars']} scalar registers in lanes of a vector register, outside of loops"
+                    for kernel, row in rows.items() if row.get("scalars") and not row["spilled"]), flush=True)
     return None
 
 

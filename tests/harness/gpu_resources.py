@@ -47,6 +47,19 @@ def of_ptxas(folder, chip):
     return _each(one, [p for p in folder.glob("*.ptx") if p.name.startswith("linked")])
 
 
+def lane_moves(assembly):
+    """How many moves between scalar registers and lanes of a vector register, which is where AMD's scalar registers
+    are spilled to, are in a kernel's loops. Outside of them two instructions each are nothing."""
+    lines = assembly.splitlines()
+    labels = {line.split(":")[0]: i for i, line in enumerate(lines) if re.match(r"\.L\w+:", line)}
+    moves = set()
+    for end, line in enumerate(lines):
+        branch = re.match(r"\s+s_c?branch\w*\s+(\.L\w+)", line)
+        if branch and labels.get(branch.group(1), end) < end:
+            moves |= {i for i in range(labels[branch.group(1)], end) if re.search(r"\bv_(write|read)lane_b32", lines[i])}
+    return len(moves)
+
+
 def of_metadata(folder, chip):
     rows = {}
     for path in sorted(folder.glob("*.s")):
@@ -59,9 +72,12 @@ def of_metadata(folder, chip):
             name = re.search(r"\.name: +(\S+)", part)
             if not name:
                 continue
+            scalars = number("sgpr_spill_count")
+            code = re.search(rf"^{re.escape(name.group(1))}:.*?^\.Lfunc_end", text, re.DOTALL | re.MULTILINE)
+            inside = lane_moves(code.group()) if scalars and code else scalars
             rows[name.group(1)] = {
                 "registers": number("vgpr_count") + (number("gpr_count") if part.startswith("gpr") else 0),
-                "spilled": 4 * (number("vgpr_spill_count") + number("sgpr_spill_count")),
+                "spilled": 4 * (number("vgpr_spill_count") + inside), "scalars": scalars,
                 "private": number("private_segment_fixed_size"), "shared": number("group_segment_fixed_size")}
     return rows, ""
 

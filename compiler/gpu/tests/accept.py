@@ -35,6 +35,15 @@ except ImportError:
     skip("NumPy is not installed")
 import kernels
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "tests", "harness"))
+from gpu_resources import lane_moves  # noqa: E402
+
+# Kernels that spill scalar registers in a loop, with the reason.
+KNOWN_LANE_MOVES = {
+    ("gfx950", "attention_f16_columns"):
+        "19 conditions of elements that lanes don't share, a pair of registers each, live through a tile of keys",
+}
+
 CHIPS = {
     "ptxas": ("cuda", ["sm_80", "sm_90", "sm_90a", "sm_100", "sm_120"]),
     "readelf": ("rocm", ["gfx90a", "gfx942", "gfx950", "gfx1100", "gfx1201",
@@ -69,6 +78,16 @@ def check_readelf(tool, chip, path, entry):
     spills = re.findall(r"\.vgpr_spill_count: +[1-9]\d*", text)
     if spills:
         return f"registers are spilled: {', '.join(spills)}"
+    # Scalar ones go to lanes of a vector register.
+    scalars = re.search(r"\.sgpr_spill_count: +([1-9]\d*)", text)
+    if scalars:
+        with open(os.path.splitext(path)[0] + ".s") as file:
+            moves = lane_moves(file.read())
+        known = KNOWN_LANE_MOVES.get((chip, entry))
+        if moves and not known:
+            return f"{scalars[1]} scalar registers are spilled, with {moves} moves of lanes in loops"
+        if known and not moves:
+            return "no scalar register is spilled in a loop any more, but it is listed"
     return text if status else ""
 
 
