@@ -45,6 +45,12 @@ INSTRUCTIONS = {
                    "e4m3": r"mma\.sync\S*\.f32\.e4m3\.e4m3", "e5m2": r"mma\.sync\S*\.f32\.e5m2\.e5m2"},
     "cuda:sm_90a": {"s8": r"wgmma\S*\.s32\.s8\.s8", "f16": r"wgmma\S*\.f32\.f16\.f16",
                     "e4m3": r"wgmma\S*\.f32\.e4m3\.e4m3", "e5m2": r"wgmma\S*\.f32\.e5m2\.e5m2"},
+    "rocm:gfx942": {"s8": r"v_mfma_i32_\w+_i8", "f16": r"v_mfma_f32_\w+_f16", "e4m3fnuz": r"v_mfma_f32_\w+_fp8_fp8",
+                    "e5m2fnuz": r"v_mfma_f32_\w+_bf8_bf8"},
+    "rocm:gfx950": {"s8": r"v_mfma_i32_\w+_i8", "f16": r"v_mfma_f32_\w+_f16", "e4m3": r"v_mfma_f32_\w+_fp8_fp8",
+                    "e5m2": r"v_mfma_f32_\w+_bf8_bf8"},
+    "rocm:gfx1201": {"s8": r"v_wmma_i32_\w+_iu8", "f16": r"v_wmma_f32_\w+_f16", "e4m3": r"v_wmma_f32_\w+_fp8_fp8",
+                     "e5m2": r"v_wmma_f32_\w+_bf8_bf8"},
 }
 DEVICES = ["cpu", *(chip.replace(":", ":virtual:") for chip in INSTRUCTIONS), "intel:virtual"]
 BOUNDS = {"f32": 1e-5, "f16": 5e-3}
@@ -133,7 +139,7 @@ def check_code(type, path, folder):
             yield problem
             continue
         wanted = known.get(type, known["f16"])
-        text = "\n".join(file.read_text() for file in objects.rglob("*.ptx"))
+        text = "\n".join(file.read_text() for pattern in ("*.ptx", "*.s") for file in objects.rglob(pattern))
         if not re.search(wanted, text):
             yield f"{target}: no instruction {wanted} in the code"
 

@@ -13,6 +13,8 @@
 
 #include "backends/rocm/codegen/MatrixTable.h"
 
+#include <vector>
+
 using namespace aicc::gpu;
 
 /// v_mfma of size x size x depth by 64 lanes: groups of `size` lanes share out
@@ -74,6 +76,27 @@ static MatrixInstruction wmma12(llvm::StringRef name, llvm::StringRef callee,
   return row;
 }
 
+/// CDNA 3 and 4 have the same instructions for floats of 8 bits, which are of
+/// other formats (those without a negative zero on CDNA 3).
+static std::vector<MatrixInstruction>
+withFloat8(llvm::ArrayRef<MatrixInstruction> rows, MatrixType fp8,
+           MatrixType bf8) {
+  std::vector<MatrixInstruction> table = rows.vec();
+  table.push_back(mfma("v_mfma_f32_32x32x16_fp8_fp8",
+                       "llvm.amdgcn.mfma.f32.32x32x16.fp8.fp8", 32, 16, fp8,
+                       MatrixType::f32, 64));
+  table.push_back(mfma("v_mfma_f32_16x16x32_fp8_fp8",
+                       "llvm.amdgcn.mfma.f32.16x16x32.fp8.fp8", 16, 32, fp8,
+                       MatrixType::f32, 64));
+  table.push_back(mfma("v_mfma_f32_32x32x16_bf8_bf8",
+                       "llvm.amdgcn.mfma.f32.32x32x16.bf8.bf8", 32, 16, bf8,
+                       MatrixType::f32, 64));
+  table.push_back(mfma("v_mfma_f32_16x16x32_bf8_bf8",
+                       "llvm.amdgcn.mfma.f32.16x16x32.bf8.bf8", 16, 32, bf8,
+                       MatrixType::f32, 64));
+  return table;
+}
+
 llvm::ArrayRef<MatrixInstruction>
 aicc::backends::rocm::matrixInstructions(llvm::StringRef chip) {
   using enum MatrixType;
@@ -96,7 +119,7 @@ aicc::backends::rocm::matrixInstructions(llvm::StringRef chip) {
            i8, i32, 32),
       doubles("v_mfma_f64_16x16x4f64"),
   };
-  static const MatrixInstruction gfx942[] = {
+  static const MatrixInstruction gfx94[] = {
       mfma("v_mfma_f32_32x32x8_f16", "llvm.amdgcn.mfma.f32.32x32x8f16", 32, 8,
            f16, f32, 0),
       mfma("v_mfma_f32_16x16x16_f16", "llvm.amdgcn.mfma.f32.16x16x16f16", 16,
@@ -115,7 +138,9 @@ aicc::backends::rocm::matrixInstructions(llvm::StringRef chip) {
            i8, i32, 64),
       doubles("v_mfma_f64_16x16x4_f64"),
   };
-  static const MatrixInstruction gfx950[] = {
+  static const std::vector<MatrixInstruction> gfx942 =
+      withFloat8(gfx94, f8E4M3FNUZ, f8E5M2FNUZ);
+  static const MatrixInstruction gfx950Rows[] = {
       mfma("v_mfma_f32_32x32x16_f16", "llvm.amdgcn.mfma.f32.32x32x16.f16", 32,
            16, f16, f32, 0),
       mfma("v_mfma_f32_16x16x32_f16", "llvm.amdgcn.mfma.f32.16x16x32.f16", 16,
@@ -134,6 +159,8 @@ aicc::backends::rocm::matrixInstructions(llvm::StringRef chip) {
            i8, i32, 32),
       doubles("v_mfma_f64_16x16x4_f64"),
   };
+  static const std::vector<MatrixInstruction> gfx950 =
+      withFloat8(gfx950Rows, f8E4M3FN, f8E5M2);
   static const MatrixInstruction gfx11[] = {
       wmma11("v_wmma_f32_16x16x16_f16", "llvm.amdgcn.wmma.f32.16x16x16.f16",
              f16, f32, 0),
@@ -149,6 +176,10 @@ aicc::backends::rocm::matrixInstructions(llvm::StringRef chip) {
              bf16, f32, 16),
       wmma12("v_wmma_i32_16x16x16_iu8", "llvm.amdgcn.wmma.i32.16x16x16.iu8", i8,
              i32, 32),
+      wmma12("v_wmma_f32_16x16x16_fp8_fp8",
+             "llvm.amdgcn.wmma.f32.16x16x16.fp8.fp8", f8E4M3FN, f32, 32),
+      wmma12("v_wmma_f32_16x16x16_bf8_bf8",
+             "llvm.amdgcn.wmma.f32.16x16x16.bf8.bf8", f8E5M2, f32, 32),
   };
   if (chip == "gfx90a")
     return gfx90a;
@@ -158,5 +189,7 @@ aicc::backends::rocm::matrixInstructions(llvm::StringRef chip) {
     return gfx11;
   if (chip.starts_with("gfx12"))
     return gfx12;
-  return gfx942; // gfx9-4-generic as well
+  if (chip == "gfx942")
+    return gfx942;
+  return gfx94; // gfx9-4-generic: its members' floats of 8 bits differ
 }
