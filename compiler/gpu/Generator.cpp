@@ -127,9 +127,9 @@ LogicalResult Generator::compile(exec::KernelOp kernel,
   if (ir && codeOptions.beforeEmission)
     codeOptions.beforeEmission(*ir);
   if (ir && isVirtual(record))
-    code.object =
-        emitVirtual(*ir, code.entry, {intrinsics(), how.matrix, how.subgroup},
-                    codeOptions.assembly ? &code.assembly : nullptr, error);
+    code.object = emitVirtual(
+        *ir, code.entry, {intrinsics(), how.matrix, lowered.subgroup},
+        codeOptions.assembly ? &code.assembly : nullptr, error);
   code.sharedBytes = 0; // workgroup memory is static in the code
   if (ir && !isVirtual(record) && lowered.sharedBytes > how.staticSharedBytes)
     code.sharedBytes = makeSharedDynamic(*ir);
@@ -142,7 +142,7 @@ LogicalResult Generator::compile(exec::KernelOp kernel,
   code.grid = lowered.grid;
   code.scratch = lowered.scratch;
   code.workgroup = lowered.workgroup;
-  code.subgroup = how.subgroup;
+  code.subgroup = lowered.subgroup;
   return success();
 }
 

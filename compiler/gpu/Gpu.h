@@ -122,6 +122,8 @@ struct Options {
   unsigned staticSharedBytes = ~0u;
   /// Matrix instructions, best first; they outlive the options.
   llvm::ArrayRef<MatrixInstruction> matrix;
+  /// Threads of a subgroup in kernels that use them; 0: `subgroup`.
+  unsigned matrixSubgroup = 0;
   /// Registers of 32 bits of a thread that fragments may fill for as long as a
   /// kernel runs: what the vendor's compiler leaves beside addresses and the
   /// operands under way.
@@ -142,11 +144,15 @@ struct Options {
   unsigned argumentSpace = 0;
   llvm::StringRef argumentAttribute = "llvm.byval";
   /// Adds the attributes that make the function a kernel with the given
-  /// number of threads.
+  /// number of threads; x is a subgroup.
   std::function<void(mlir::LLVM::LLVMFuncOp, std::array<unsigned, 3>)> finish;
   /// Says of such a function that one workgroup may have a processor's
   /// registers to itself, where the vendor's compiler would rather spill a few.
   std::function<void(mlir::LLVM::LLVMFuncOp)> takeRegisters;
+
+  unsigned matrixLanes() const {
+    return matrixSubgroup ? matrixSubgroup : subgroup;
+  }
 };
 
 /// A kernel in the intermediate form.
@@ -156,6 +162,7 @@ struct Lowered {
   mlir::AffineMap grid;    // three expressions over the symbols
   mlir::AffineMap scratch; // always 0
   std::array<unsigned, 3> workgroup = {1, 1, 1};
+  unsigned subgroup = 0; // threads
   unsigned sharedBytes = 0;
   bool shuffles = false; // the function uses gpu.shuffle
 };

@@ -82,21 +82,28 @@ LogicalResult aicc::gpu::lowerKernel(exec::KernelOp kernel,
                                      const Options &options, Lowered &out) {
   MLIRContext *context = kernel.getContext();
   Options own = options;
-  std::optional<MatrixAttentionPlan> attention =
-      planMatrixAttention(kernel, options);
+  Value first = kernel.getBodyBlock()->getTerminator()->getOperand(0);
+  auto scatter = first.getDefiningOp<exec::ScatterOp>();
+  std::optional<MatrixAttentionPlan> attention;
+  std::optional<AttentionPlan> plainAttention;
+  std::optional<MatrixPlan> tiles;
+  if (!scatter && !(attention = planMatrixAttention(kernel, options)) &&
+      !(plainAttention = planAttention(kernel, options)))
+    tiles = planMatrixTiles(kernel, options);
   if (attention)
     own.workgroup = attention->workgroup;
+  if (attention || tiles)
+    own.subgroup = options.matrixLanes();
   Emitter e(kernel, own);
   AffineExpr groups;
-  Value first = kernel.getBodyBlock()->getTerminator()->getOperand(0);
-  if (auto scatter = first.getDefiningOp<exec::ScatterOp>())
+  if (scatter)
     groups = emitScatter(e, scatter);
   else if (attention)
     groups = emitMatrixAttention(e, *attention);
-  else if (auto plan = planAttention(kernel, options))
-    groups = emitAttention(e, *plan);
-  else if (auto plan = planMatrixTiles(kernel, options))
-    groups = emitMatrixTiles(e, *plan);
+  else if (plainAttention)
+    groups = emitAttention(e, *plainAttention);
+  else if (tiles)
+    groups = emitMatrixTiles(e, *tiles);
   else if (auto plan = planTiles(kernel, options))
     groups = emitTiles(e, *plan);
   else if (auto rows = matchRows(kernel))
@@ -124,6 +131,7 @@ LogicalResult aicc::gpu::lowerKernel(exec::KernelOp kernel,
   out.scratch =
       AffineMap::get(0, symbols, {getAffineConstantExpr(0, context)}, context);
   out.workgroup = {own.subgroup, own.workgroup / own.subgroup, 1};
+  out.subgroup = own.subgroup;
   out.sharedBytes = e.sharedBytes;
   out.shuffles = e.shuffles;
   if (!e.tensors.empty())

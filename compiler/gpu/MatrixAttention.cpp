@@ -81,7 +81,7 @@ static bool cheapestTiles(MatrixAttentionPlan &plan, unsigned columns,
     for (bool shared : {false, true})
       for (unsigned fewer : {1u, 2u, 4u})
         for (unsigned keys : {64u, 32u, 16u}) {
-          unsigned subgroups = options.workgroup / options.subgroup / fewer;
+          unsigned subgroups = options.workgroup / row.lanes() / fewer;
           unsigned each =
               llvm::alignTo((columns + parts - 1) / parts, row.columns);
           if (!subgroups || keys % row.columns || keys % row.depth)
@@ -108,7 +108,7 @@ static bool cheapestTiles(MatrixAttentionPlan &plan, unsigned columns,
           if (least && cost >= least)
             continue;
           least = cost;
-          best.workgroup = subgroups * options.subgroup;
+          best.workgroup = subgroups * row.lanes();
           best.keys = keys;
           best.columns = each;
           best.sharedQueries = shared;
@@ -145,7 +145,7 @@ aicc::gpu::planMatrixAttention(exec::KernelOp kernel, const Options &options) {
     return std::nullopt;
   for (const MatrixInstruction &row : options.matrix) {
     if (!isOperand(row.operand, operand) || row.result != MatrixType::f32 ||
-        row.lanes() != options.subgroup)
+        row.lanes() != options.matrixLanes())
       continue;
     plan.instruction = &row;
     plan.depth = llvm::alignTo(*depth, std::max(row.depth, chunkBytes / 2));

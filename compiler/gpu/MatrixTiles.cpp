@@ -150,7 +150,7 @@ std::optional<MatrixPlan> aicc::gpu::planMatrixTiles(exec::KernelOp kernel,
   if (std::min(m, n) < thinnest || k < 8 || (thin && tiles < 2 * enoughTiles))
     return std::nullopt;
 
-  unsigned subgroups = options.workgroup / options.subgroup;
+  unsigned subgroups = options.workgroup / options.matrixLanes();
   unsigned subgroupRows = 1;
   while (4 * subgroupRows * subgroupRows <= subgroups)
     subgroupRows *= 2;
@@ -185,7 +185,7 @@ std::optional<MatrixPlan> aicc::gpu::planMatrixTiles(exec::KernelOp kernel,
         planAsync(async, plan, options, sizes);
       continue;
     }
-    if (row.lanes() != options.subgroup)
+    if (row.lanes() != options.matrixLanes())
       continue;
     // The largest tile that still gives every processor something to do.
     for (unsigned most : {128u, 64u}) {

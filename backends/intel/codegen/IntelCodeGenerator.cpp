@@ -27,14 +27,15 @@ void LLVMInitializeSPIRVAsmPrinter();
 namespace {
 
 /// Subgroups of 16, which every one of these devices and Intel's runtime for
-/// CPUs has. What differs are the matrix instructions.
-/// Xe cores: of an Arc A770, of a Data Center GPU Max 1550. A generic chip may
-/// be anything.
+/// CPUs has; matrix instructions want a chip's smallest. Processors: Xe cores
+/// of an Arc A770, of a Data Center GPU Max 1550; a generic chip may be
+/// anything.
 struct Chip {
   const char *name;
+  unsigned matrixSubgroup;
   unsigned processors;
 };
-constexpr Chip chips[] = {{"generic", 0}, {"dg2", 32}, {"pvc", 128}};
+constexpr Chip chips[] = {{"generic", 16, 0}, {"dg2", 8, 32}, {"pvc", 16, 128}};
 
 class IntelCodeGenerator final : public aicc::gpu::Generator {
   StringRef family() const override { return "intel"; }
@@ -48,20 +49,19 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
 
   std::vector<target::TargetRecord> records() const override {
     std::vector<target::TargetRecord> records;
-    for (const auto &[chip, processors] : chips) {
+    for (const Chip &chip : chips) {
       target::TargetRecord record;
       record.family = "intel";
-      record.chip = chip;
+      record.chip = chip.name;
       record.triple = "spirv64v1.2-unknown-unknown";
       record.subgroup = 16;
-      const std::string subgroup = std::to_string(record.subgroup);
-      record.required = {"subgroup" + subgroup};
-      if (!backends::intel::matrixInstructions(chip).empty())
-        record.required.push_back("xmx" + subgroup);
+      record.required = {"subgroup16"};
+      if (!backends::intel::matrixInstructions(chip.name).empty())
+        record.required.push_back("xmx" + std::to_string(chip.matrixSubgroup));
       record.fusedAttention = true;
       record.maxWorkgroup = 512;
       record.sharedBytes = 64 * 1024;
-      record.processors = processors;
+      record.processors = chip.processors;
       records.push_back(record);
     }
     return records;
@@ -72,17 +72,19 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
     aicc::gpu::Options options;
     options.subgroup = record.subgroup;
     options.matrix = backends::intel::matrixInstructions(record.chip);
-    options.sharedBytes = record.sharedBytes;
+    for (const Chip &chip : chips)
+      if (record.chip == chip.name)
+        options.matrixSubgroup = chip.matrixSubgroup;
     // Of 256, which the drivers allow; the compiler reads many fragments ahead.
     options.fragmentRegisters = 96;
+    options.sharedBytes = record.sharedBytes;
     // The runtime for CPUs vectorises over the position in the subgroup:
     // vectors of a thread become gathers there.
     options.laneId = true;
     options.vector = 1;
     options.tile = 4;
-    unsigned subgroup = record.subgroup;
-    options.finish = [subgroup](LLVM::LLVMFuncOp function,
-                                std::array<unsigned, 3> workgroup) {
+    options.finish = [](LLVM::LLVMFuncOp function,
+                        std::array<unsigned, 3> workgroup) {
       Builder b(function.getContext());
       function.setCConv(LLVM::CConv::SPIR_KERNEL);
       function->setAttr(
@@ -90,7 +92,7 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
           b.getDenseI32ArrayAttr(
               {int(workgroup[0]), int(workgroup[1]), int(workgroup[2])}));
       function->setAttr("intel_reqd_sub_group_size",
-                        b.getI32IntegerAttr(subgroup));
+                        b.getI32IntegerAttr(workgroup[0]));
     };
     return options;
   }

@@ -159,10 +159,16 @@ struct aicc_driver_device {
   aicc_device_properties properties{};
   CacheKey cacheKey; // of what modules are compiled for
   MatrixSupport matrix = MatrixSupport::none;
+  size_t smallestSubgroup = SIZE_MAX;
   int64_t clockOffset = 0; // from the device's clock to the host's
   std::unique_ptr<Builders> builders = std::make_unique<Builders>();
 
   const Library &cl() const { return *found.cl; }
+  /// Intel's compiler for chips with smaller subgroups doesn't decide by itself
+  /// how many registers threads get.
+  bool choosesRegisters() const {
+    return found.type & CL_DEVICE_TYPE_GPU && smallestSubgroup < 16;
+  }
 };
 
 struct aicc_driver_stream {
@@ -208,6 +214,7 @@ struct aicc_driver_module final : Buildable {
 private:
   bool load(const std::string &binary);
   void save(const std::string &cacheName);
+  bool spills() const;
 };
 
 // What has been compiled before. A driver may refuse it.
@@ -243,6 +250,27 @@ void aicc_driver_module::save(const std::string &cacheName) {
     writeCache(cacheName, binary);
 }
 
+// Whether registers of some kernel are kept in memory.
+bool aicc_driver_module::spills() const {
+  const Library &cl = device->cl();
+  cl_uint count = 0;
+  if (cl.clCreateKernelsInProgram(program, 0, nullptr, &count))
+    return false;
+  std::vector<cl_kernel> all(count);
+  if (cl.clCreateKernelsInProgram(program, count, all.data(), nullptr))
+    return false;
+  bool any = false;
+  for (cl_kernel kernel : all) {
+    cl_ulong bytes = 0;
+    cl.clGetKernelWorkGroupInfo(kernel, device->found.device,
+                                CL_KERNEL_SPILL_MEM_SIZE_INTEL, sizeof bytes,
+                                &bytes, nullptr);
+    any |= bytes != 0;
+    cl.clReleaseKernel(kernel);
+  }
+  return any;
+}
+
 void aicc_driver_module::build() {
   const Library &cl = device->cl();
   cl_device_id id = device->found.device;
@@ -260,6 +288,11 @@ void aicc_driver_module::build() {
       if (!error)
         error = cl.clBuildProgram(program, 1, &id, device->buildOptions.c_str(),
                                   nullptr, nullptr);
+      if (!error && device->choosesRegisters() && spills())
+        error = cl.clBuildProgram(
+            program, 1, &id,
+            (device->buildOptions + " -cl-intel-256-GRF-per-thread").c_str(),
+            nullptr, nullptr);
     }
     if (!error)
       save(key.name());
@@ -311,7 +344,7 @@ void describe(aicc_driver_device &device) {
     device.featureNames.push_back(std::move(name));
   };
   size_t sizes[16];
-  size_t bytes = 0, smallest = SIZE_MAX;
+  size_t bytes = 0, &smallest = device.smallestSubgroup;
   if (!f.cl->clGetDeviceInfo(f.device, CL_DEVICE_SUB_GROUP_SIZES, sizeof sizes,
                              sizes, &bytes))
     for (size_t i = 0; i < bytes / sizeof(size_t); ++i) {
@@ -324,10 +357,11 @@ void describe(aicc_driver_device &device) {
       feature(name);
   feature(f.type & CL_DEVICE_TYPE_GPU ? "gpu" : "cpu");
   device.matrix = matrixSupport(extensions, f.type & CL_DEVICE_TYPE_CPU);
-  if (device.matrix != MatrixSupport::none)
-    feature(matrixFeature(device.matrix == MatrixSupport::software
-                              ? softwareMatrixSubgroup
-                              : smallest));
+  if (device.matrix == MatrixSupport::hardware)
+    feature(matrixFeature(smallest));
+  if (device.matrix == MatrixSupport::software)
+    for (size_t lanes : softwareMatrixSubgroups)
+      feature(matrixFeature(lanes));
   for (const std::string &name : device.featureNames)
     device.features.push_back(name.c_str());
   if (number<cl_ulong>(f, CL_DEVICE_SINGLE_FP_CONFIG) &

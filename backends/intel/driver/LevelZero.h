@@ -54,6 +54,7 @@ enum : uint32_t {
   ZE_HOST_MEM_ALLOC_DESC = 0x16,
   ZE_MODULE_DESC = 0x1b,
   ZE_KERNEL_DESC = 0x1d,
+  ZE_KERNEL_PROPERTIES = 0x1e,
   ZE_RELAXED_ALLOCATION_LIMITS = 0x20001,
   ZE_INTEL_DEVICE_MODULE_DP_PROPERTIES = 0x30013,
 };
@@ -185,6 +186,15 @@ struct ze_kernel_desc_t {
   uint32_t flags = 0;
   const char *pKernelName = nullptr;
 };
+struct ze_kernel_properties_t {
+  uint32_t stype = ZE_KERNEL_PROPERTIES;
+  void *pNext = nullptr;
+  uint32_t numKernelArgs = 0, requiredGroupSize[3] = {};
+  uint32_t requiredNumSubGroups = 0, requiredSubgroupSize = 0;
+  uint32_t maxSubgroupSize = 0, maxNumSubgroups = 0;
+  uint32_t localMemSize = 0, privateMemSize = 0, spillMemSize = 0;
+  uint8_t uuid[32] = {};
+};
 struct ze_group_count_t {
   uint32_t x, y, z;
 };
@@ -267,9 +277,11 @@ struct ze_kernel_timestamp_result_t {
     (ze_module_build_log_handle_t, size_t *, char *))                          \
   X(zeModuleBuildLogDestroy, (ze_module_build_log_handle_t))                   \
   X(zeModuleGetNativeBinary, (ze_module_handle_t, size_t *, uint8_t *))        \
+  X(zeModuleGetKernelNames, (ze_module_handle_t, uint32_t *, const char **))   \
   X(zeKernelCreate,                                                            \
     (ze_module_handle_t, const ze_kernel_desc_t *, ze_kernel_handle_t *))      \
   X(zeKernelDestroy, (ze_kernel_handle_t))                                     \
+  X(zeKernelGetProperties, (ze_kernel_handle_t, ze_kernel_properties_t *))     \
   X(zeKernelSetIndirectAccess, (ze_kernel_handle_t, uint32_t))                 \
   X(zeKernelSetGroupSize, (ze_kernel_handle_t, uint32_t, uint32_t, uint32_t))  \
   X(zeKernelSetArgumentValue,                                                  \

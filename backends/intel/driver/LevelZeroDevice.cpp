@@ -204,7 +204,7 @@ static int describe(Device &device) {
   if (device.ordinal == groups.size())
     return fail(AICC_UNSUPPORTED, device.name + " has no queue for kernels");
 
-  uint32_t smallest = UINT32_MAX;
+  uint32_t &smallest = device.smallestSubgroup;
   for (uint32_t i = 0; i < std::min(compute.numSubGroupSizes, 8u); ++i) {
     device.featureNames.push_back("subgroup" +
                                   std::to_string(compute.subGroupSizes[i]));

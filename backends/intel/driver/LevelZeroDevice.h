@@ -62,6 +62,7 @@ struct Device {
   uint64_t largest = 0;       // allocation without asking for more
   uint64_t tick = 1;          // of the clock, in ns
   uint64_t timestampMask = 0; // bits that a kernel's timestamps have
+  uint32_t smallestSubgroup = UINT32_MAX;
   std::unique_ptr<Builders> builders = std::make_unique<Builders>();
 
   std::mutex mutex; // of what follows

@@ -287,7 +287,8 @@ public:
 
 private:
   ze_result_t create(uint32_t format, const std::string &code,
-                     std::string &log);
+                     const std::string &options, std::string &log);
+  bool spills() const;
   void save(const std::string &cacheName);
 
   Device &device;
@@ -303,12 +304,12 @@ private:
 };
 
 ze_result_t Module::create(uint32_t format, const std::string &code,
-                           std::string &log) {
+                           const std::string &options, std::string &log) {
   ze_module_desc_t description;
   description.format = format;
   description.inputSize = code.size();
   description.pInputModule = reinterpret_cast<const uint8_t *>(code.data());
-  description.pBuildFlags = device.buildOptions.c_str();
+  description.pBuildFlags = options.c_str();
   ze_module_build_log_handle_t text = nullptr;
   const ze_result_t result = ze().zeModuleCreate(
       device.found.context, device.found.device, &description, &handle, &text);
@@ -335,6 +336,29 @@ void Module::save(const std::string &cacheName) {
     writeCache(cacheName, binary);
 }
 
+// Whether registers of some kernel are kept in memory.
+bool Module::spills() const {
+  uint32_t count = 0;
+  if (ze().zeModuleGetKernelNames(handle, &count, nullptr))
+    return false;
+  std::vector<const char *> names(count);
+  if (ze().zeModuleGetKernelNames(handle, &count, names.data()))
+    return false;
+  bool any = false;
+  for (const char *entry : names) {
+    ze_kernel_desc_t description;
+    description.pKernelName = entry;
+    ze_kernel_handle_t kernel = nullptr;
+    if (ze().zeKernelCreate(handle, &description, &kernel))
+      continue;
+    ze_kernel_properties_t properties;
+    any |= !ze().zeKernelGetProperties(kernel, &properties) &&
+           properties.spillMemSize;
+    ze().zeKernelDestroy(kernel);
+  }
+  return any;
+}
+
 void Module::build() {
   CacheKey key = device.cacheKey;
   key.add(spirv.data(), spirv.size());
@@ -342,9 +366,17 @@ void Module::build() {
   std::string log;
   ze_result_t result = ZE_RESULT_SUCCESS;
   // A driver may refuse what was compiled before.
-  if (binary.empty() || create(ZE_MODULE_FORMAT_NATIVE, binary, log)) {
+  if (binary.empty() ||
+      create(ZE_MODULE_FORMAT_NATIVE, binary, device.buildOptions, log)) {
     log.clear();
-    result = create(ZE_MODULE_FORMAT_IL_SPIRV, spirv, log);
+    result = create(ZE_MODULE_FORMAT_IL_SPIRV, spirv, device.buildOptions, log);
+    // As in Driver.cpp.
+    if (!result && device.smallestSubgroup < 16 && spills()) {
+      ze().zeModuleDestroy(handle);
+      result =
+          create(ZE_MODULE_FORMAT_IL_SPIRV, spirv,
+                 device.buildOptions + " -ze-opt-large-register-file", log);
+    }
     if (!result)
       save(key.name());
   }

@@ -12,9 +12,10 @@
 
 using namespace aicc::intel;
 
-// By the extension's text, for subgroups of 16: lane l holds of a one place of
-// each row m (for bytes two), a[m] = A[m][l]; of b and c the column l, four
-// bytes of neighbours in depth to an int.
+// By the extension's text. Subgroups of 16: lane l holds of a one place of each
+// row m (for bytes two), a[m] = A[m][l]; subgroups of 8: two places (for bytes
+// four) in an int. Of b and c a lane holds the column l, four bytes of
+// neighbours in depth to an int.
 static const char source[] = R"(
 #pragma OPENCL EXTENSION cl_khr_fp16 : enable
 #pragma OPENCL EXTENSION cl_khr_subgroup_shuffle : enable
@@ -58,6 +59,45 @@ intel_sub_group_i8_i8_matrix_mad_k32(short8 a, int8 b, int8 c) {
       const char2 second = as_char2(sub_group_shuffle(a[m], 2 * r + 1));
       c[m] += first.x * column.x + first.y * column.y + second.x * column.z +
               second.y * column.w;
+    }
+  }
+  return c;
+}
+
+__attribute__((overloadable)) float8
+intel_sub_group_f16_f16_matrix_mad_k16(int8 a, int8 b, float8 c) {
+  for (int r = 0; r < 8; ++r) {
+    const half2 column = as_half2(b[r]);
+    for (int m = 0; m < 8; ++m) {
+      const half2 row = as_half2(sub_group_shuffle(a[m], r));
+      c[m] = fma((float)row.x, (float)column.x, c[m]);
+      c[m] = fma((float)row.y, (float)column.y, c[m]);
+    }
+  }
+  return c;
+}
+
+__attribute__((overloadable)) float8
+intel_sub_group_bf16_bf16_matrix_mad_k16(int8 a, int8 b, float8 c) {
+  for (int r = 0; r < 8; ++r) {
+    const ushort2 column = as_ushort2(b[r]);
+    for (int m = 0; m < 8; ++m) {
+      const ushort2 row = as_ushort2(sub_group_shuffle(a[m], r));
+      c[m] = fma(upper(row.x), upper(column.x), c[m]);
+      c[m] = fma(upper(row.y), upper(column.y), c[m]);
+    }
+  }
+  return c;
+}
+
+__attribute__((overloadable)) int8
+intel_sub_group_i8_i8_matrix_mad_k32(int8 a, int8 b, int8 c) {
+  for (int r = 0; r < 8; ++r) {
+    const char4 column = as_char4(b[r]);
+    for (int m = 0; m < 8; ++m) {
+      const char4 row = as_char4(sub_group_shuffle(a[m], r));
+      c[m] += row.x * column.x + row.y * column.y + row.z * column.z +
+              row.w * column.w;
     }
   }
   return c;

@@ -27,8 +27,8 @@ inline std::string matrixFeature(size_t subgroup) {
   return "xmx" + std::to_string(subgroup);
 }
 
-/// Of those written in OpenCL C.
-constexpr size_t softwareMatrixSubgroup = 16;
+/// Those for which they are written in OpenCL C.
+constexpr size_t softwareMatrixSubgroups[] = {8, 16};
 
 enum class MatrixSupport { none, hardware, software };
 MatrixSupport matrixSupport(const std::string &extensions, bool isCpu);

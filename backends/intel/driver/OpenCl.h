@@ -43,6 +43,7 @@ enum : cl_uint {
   CL_DEVICE_EXTENSIONS = 0x1030,
   CL_DEVICE_IL_VERSION = 0x105B,
   CL_DEVICE_SUB_GROUP_SIZES = 0x4108,
+  CL_KERNEL_SPILL_MEM_SIZE_INTEL = 0x4109,
   CL_DEVICE_SHARED_SYSTEM_MEM = 0x4193,
   CL_QUEUE_PROPERTIES = 0x1093,
   CL_PROGRAM_BINARY_SIZES = 0x1165,
@@ -106,6 +107,10 @@ enum : cl_int {
     (cl_program, cl_device_id, cl_uint, size_t, void *, size_t *))             \
   X(cl_int, clReleaseProgram, (cl_program))                                    \
   X(cl_kernel, clCreateKernel, (cl_program, const char *, cl_int *))           \
+  X(cl_int, clCreateKernelsInProgram,                                          \
+    (cl_program, cl_uint, cl_kernel *, cl_uint *))                             \
+  X(cl_int, clGetKernelWorkGroupInfo,                                          \
+    (cl_kernel, cl_device_id, cl_uint, size_t, void *, size_t *))              \
   X(cl_int, clReleaseKernel, (cl_kernel))                                      \
   X(cl_int, clSetKernelArg, (cl_kernel, cl_uint, size_t, const void *))        \
   X(cl_int, clSetKernelExecInfo, (cl_kernel, cl_uint, size_t, const void *))   \

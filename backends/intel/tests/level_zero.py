@@ -62,6 +62,7 @@ class Drivers(unittest.TestCase):
         result = self.run_tool("--list-devices", "--json", driver="opencl")
         features = [d["features"] for d in json.loads(result.stdout)["devices"] if "gpu" in d["features"]][0]
         self.assertIn("subgroup16", features)
+        self.assertIn("xmx8", features)
         self.assertNotIn("xmx16", features)
 
 

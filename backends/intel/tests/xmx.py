@@ -2,7 +2,7 @@
 #
 # Licensed under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""Products of f16, bf16 and int8 compiled for pvc: their code calls the matrix built-ins, and the same
+"""Products of f16, bf16 and int8 compiled for each chip that has such instructions: their code calls the matrix built-ins, and the same
 objects, linked with the driver's own versions of them, give the right numbers on a processor. Without being
 asked for that, the driver must refuse them."""
 import os
@@ -22,6 +22,7 @@ except ImportError as error:
     skip(f"{error.name} is not installed")
 
 ROWS, DEPTH, COLUMNS = 70, 96, 136
+LANES = {"pvc": 16, "dg2": 8}  # of a subgroup
 
 
 def model(kind):
@@ -57,13 +58,13 @@ def inputs(kind):
     return a, b, (a.astype(np.float64) @ b.astype(np.float64)).astype(np.float32)
 
 
-def run(folder, kind):
+def run(folder, chip, kind):
     a, b, y = inputs(kind)
     onnx.save(model(kind), folder / "model.onnx")
     for name, value in (("a", a), ("b", b), ("y", y)):
         np.save(folder / f"{name}.npy", value)
     package, objects = folder / "model.aicc", folder / "objects"
-    subprocess.run([program("aicc"), folder / "model.onnx", "--target=intel:pvc", "-o", package,
+    subprocess.run([program("aicc"), folder / "model.onnx", f"--target=intel:{chip}", "-o", package,
                     f"--save-objects={objects}"], check=True)
     calls = sum(path.read_text(errors="replace").count("_matrix_mad_k") for path in objects.rglob("*.spvasm"))
     command = [program("aicc-run"), package, "--device=intel", "--input", f"a={folder / 'a.npy'}", "--input",
@@ -81,17 +82,18 @@ def run(folder, kind):
         problems.append("no matrix built-in is called")
     if asked.returncode:
         problems.append((asked.stdout + asked.stderr).strip())
-    if unasked.returncode == 0 or "needs xmx16" not in unasked.stderr:
+    if unasked.returncode == 0 or f"needs xmx{LANES[chip]}" not in unasked.stderr:
         problems.append(f"without the variable: {unasked.returncode}, {unasked.stderr.strip()}, expected a refusal")
-    print(f"{'FAIL' if problems else 'ok  '} {kind}: {calls} mentions of matrix built-ins " + "; ".join(problems))
+    print(f"{'FAIL' if problems else 'ok  '} {chip} {kind}: {calls} mentions of matrix built-ins " + "; ".join(problems))
     return not problems
 
 
 def main():
     results = []
-    for kind in ("f16", "bf16", "i8"):
-        with tempfile.TemporaryDirectory() as folder:
-            results.append(run(pathlib.Path(folder), kind))
+    for chip in LANES:
+        for kind in ("f16", "bf16", "i8"):
+            with tempfile.TemporaryDirectory() as folder:
+                results.append(run(pathlib.Path(folder), chip, kind))
     return 0 if all(results) else 1
 
 

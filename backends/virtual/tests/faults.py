@@ -26,7 +26,7 @@ from launcher import Launcher, Mistake  # noqa: E402
 NAMES = ["matmul_edges", "matmul_f16", "product_f16", "product_f16_across", "dynamic_product",
          "product_i8", "convolution_grouped", "softmax", "layernorm", "transpose", "sum_inner", "max_pool"]
 TARGETS = ["cuda:virtual", "cuda:virtual:sm_90a", "rocm:virtual", "rocm:virtual:gfx950",
-           "rocm:virtual:gfx1100", "intel:virtual:pvc"]
+           "rocm:virtual:gfx1100", "intel:virtual:pvc", "intel:virtual:dg2"]
 PER_KIND = 1
 LEAST = 60
 NOTICED = 0.95

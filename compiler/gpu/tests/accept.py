@@ -9,6 +9,7 @@ the tool. Exit 77 = skipped, with the reason."""
 import glob
 import json
 import os
+import pathlib
 import re
 import shutil
 import subprocess
@@ -35,8 +36,8 @@ except ImportError:
     skip("NumPy is not installed")
 import kernels
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "tests", "harness"))
-from gpu_resources import lane_moves  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[3] / "tests" / "harness"))
+import gpu_resources  # noqa: E402
 
 # Kernels that spill scalar registers in a loop, with the reason.
 KNOWN_LANE_MOVES = {
@@ -82,7 +83,7 @@ def check_readelf(tool, chip, path, entry):
     scalars = re.search(r"\.sgpr_spill_count: +([1-9]\d*)", text)
     if scalars:
         with open(os.path.splitext(path)[0] + ".s") as file:
-            moves = lane_moves(file.read())
+            moves = gpu_resources.lane_moves(file.read())
         known = KNOWN_LANE_MOVES.get((chip, entry))
         if moves and not known:
             return f"{scalars[1]} scalar registers are spilled, with {moves} moves of lanes in loops"
@@ -99,11 +100,32 @@ def check_spirv_val(tool, chip, path, entry):
     return text if status else ""
 
 
+# What a kernel that calls a built-in function must have in the assembly that Intel's compiler dumps.
+INSTRUCTIONS = {b"_matrix_mad_k": r"\bdpas\.8x8"}
+
+# Known. On dg2 a lane of 16 has 128 registers at most: tiles of 4 x 4 with padding, or rows of queries, in f32 take a few
+# more, and so does attention by matrix instructions whose sizes aren't known. pvc's compiler takes no more than 128 for 10.
+SPILLED = {"dg2": ("attention_causal", "attention_dynamic", "attention_f16_dynamic", "attention_wide",
+                   "convolution_groups", "convolution_large"), "pvc": ("attention_dynamic",)}
+
+
 def check_ocloc(tool, chip, path, entry):
-    status, text = call(tool, "compile", "-spirv_input", "-file", path,
-                        "-device", chip, "-output", entry, "-out_dir",
-                        os.path.dirname(path))
-    return text if status else ""
+    spirv = pathlib.Path(path).read_bytes()
+    with tempfile.TemporaryDirectory() as dump:
+        status, text = gpu_resources.call_ocloc(tool, path, chip, dump, IGC_ShaderDumpEnable="1",
+                                                IGC_DumpToCustomDir=dump)
+        assembly = "".join(p.read_text(errors="replace") for p in pathlib.Path(dump).glob("*entry*.asm"))
+    if status:
+        return text
+    problems = [f"no {wanted} in the assembly" for name, wanted in INSTRUCTIONS.items()
+                if name in spirv and not re.search(wanted, assembly)]
+    # A function that the compiler doesn't know is called, and nobody says so.
+    if re.search(r"\bcalla?\b", assembly):
+        problems.append("a function is called that isn't there")
+    spilled = re.search(r"spilled around \d+", text)
+    if spilled and entry not in SPILLED.get(chip, ()):
+        problems.append(f"registers are spilled: {spilled.group()}")
+    return "; ".join(problems)
 
 
 def main():

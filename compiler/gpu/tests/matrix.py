@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 TARGETS = ["cuda:sm_80", "cuda:sm_89", "cuda:sm_90", "cuda:sm_90a", "cuda:sm_120", "rocm:gfx90a", "rocm:gfx942", "rocm:gfx950", "rocm:gfx1100",
-           "rocm:gfx1201", "intel:pvc"]
+           "rocm:gfx1201", "intel:pvc", "intel:dg2"]
 
 BYTES = {"f16": 2, "bf16": 2, "tf32": 4, "i8": 1, "f8E4M3FN": 1, "f8E5M2": 1, "f8E4M3FNUZ": 1, "f8E5M2FNUZ": 1}
 
@@ -72,8 +72,10 @@ def wmma12(_):  # AMD RDNA4 ISA
             lambda l, i: (8 * (l // 16) + i, l % 16))
 
 
-def dpas(row):  # cl_intel_subgroup_matrix_multiply_accumulate, subgroups of 16
-    packed = row["depth"] // 16
+def dpas(target, row):  # cl_intel_subgroup_matrix_multiply_accumulate, tables for subgroups of 8 and of 16
+    lanes = {"intel:dg2": 8, "intel:pvc": 16}[target]
+    assert (row["rows"], row["columns"], row["depth"]) == (8, lanes, 32 if row["operand"] == "i8" else 16)
+    packed = row["depth"] // lanes  # 32 bits for subgroups of 8, 16 bits for those of 16
     return lambda l, i: (i // packed, packed * l + i % packed), lambda l, i: (l, i), lambda l, i: (i, l)
 
 
@@ -87,7 +89,7 @@ def formula(target, row):
     if "wmma" in row["name"]:
         return wmma11(row) if "gfx11" in target else wmma12(row)
     assert row["name"].startswith("dpas"), row["name"]
-    return dpas(row)
+    return dpas(target, row)
 
 
 def at(layout, lane, element):
