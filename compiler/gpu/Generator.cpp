@@ -128,7 +128,8 @@ LogicalResult Generator::compile(exec::KernelOp kernel,
     codeOptions.beforeEmission(*ir);
   if (ir && isVirtual(record))
     code.object = emitVirtual(
-        *ir, code.entry, {intrinsics(), how.matrix, lowered.subgroup},
+        *ir, code.entry,
+        {intrinsics(), how.matrix, how.blockLoads, lowered.subgroup},
         codeOptions.assembly ? &code.assembly : nullptr, error);
   code.sharedBytes = 0; // workgroup memory is static in the code
   if (ir && !isVirtual(record) && lowered.sharedBytes > how.staticSharedBytes)

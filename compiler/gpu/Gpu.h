@@ -137,6 +137,7 @@ struct Options {
   MatrixLoad matrixLoad;
   /// Reads that know a tensor's end.
   BufferView view;
+  BlockLoads blockLoads;
   /// Take the position in the subgroup from gpu.lane_id, not from the thread
   /// id (some compilers vectorise over the former only).
   bool laneId = false;

@@ -139,21 +139,28 @@ static SmallVector<Value> piecesOf(OpBuilder &b, Location loc, Value fragment,
   return values;
 }
 
-/// A built-in function is declared once in the module.
-static LLVM::LLVMFuncOp declare(OpBuilder &b, Location loc, StringRef name,
-                                LLVM::LLVMFunctionType type) {
+Value aicc::gpu::callBuiltin(OpBuilder &b, Location loc, StringRef name,
+                             Type result, ArrayRef<Value> operands) {
   auto module = b.getInsertionBlock()
                     ->getParentOp()
                     ->getParentOfType<mlir::gpu::GPUModuleOp>();
-  if (auto known = module.lookupSymbol<LLVM::LLVMFuncOp>(name))
-    return known;
-  OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(module.getBody());
-  auto function = LLVM::LLVMFuncOp::create(b, loc, name, type);
-  function.setCConv(LLVM::CConv::SPIR_FUNC);
-  function.setConvergent(true);
-  function.setNoUnwind(true);
-  return function;
+  auto function = module.lookupSymbol<LLVM::LLVMFuncOp>(name);
+  if (!function) {
+    SmallVector<Type> types;
+    for (Value operand : operands)
+      types.push_back(operand.getType());
+    OpBuilder::InsertionGuard guard(b);
+    b.setInsertionPointToStart(module.getBody());
+    function = LLVM::LLVMFuncOp::create(
+        b, loc, name, LLVM::LLVMFunctionType::get(result, types));
+    function.setCConv(LLVM::CConv::SPIR_FUNC);
+    function.setConvergent(true);
+    function.setNoUnwind(true);
+  }
+  auto call = LLVM::CallOp::create(b, loc, function, operands);
+  call.setCConv(LLVM::CConv::SPIR_FUNC);
+  call.setConvergent(true);
+  return call.getNumResults() ? call.getResult() : Value();
 }
 
 Value aicc::gpu::emitMatrixInstruction(OpBuilder &b, Location loc,
@@ -197,15 +204,7 @@ Value aicc::gpu::emitMatrixInstruction(OpBuilder &b, Location loc,
                b, loc, result, b.getStringAttr(instruction.callee), operands)
                .getResult(0);
   } else {
-    SmallVector<Type> types;
-    for (Value operand : operands)
-      types.push_back(operand.getType());
-    LLVM::LLVMFuncOp function = declare(
-        b, loc, instruction.callee, LLVM::LLVMFunctionType::get(result, types));
-    auto call = LLVM::CallOp::create(b, loc, function, operands);
-    call.setCConv(LLVM::CConv::SPIR_FUNC);
-    call.setConvergent(true);
-    made = call.getResult();
+    made = callBuiltin(b, loc, instruction.callee, result, operands);
   }
   if (count == 1)
     return made;

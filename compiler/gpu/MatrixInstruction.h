@@ -123,6 +123,30 @@ struct MatrixInstruction {
   bool isCallee(llvm::StringRef function) const;
 };
 
+/// A built-in function by which a subgroup reads a block of a matrix in global
+/// memory into registers: (begin of the matrix, i32 bytes of a line, i32 lines,
+/// i32 bytes from a line to the next, <2 x i32> first place and line of the
+/// block, private memory that gets the lane's elements). What lies outside of
+/// the matrix is 0.
+struct BlockLoad {
+  llvm::StringRef callee;
+  /// The same without the last operand: has the block brought nearer.
+  llvm::StringRef prefetch;
+  unsigned elementBytes;
+  unsigned placeBytes;   // the unit in which places count
+  unsigned wordBytes;    // of the private memory
+  FragmentLayout layout; // lines are those of memory
+};
+
+/// Of all of them: bytes of which the begin of a matrix and the way from line
+/// to line are multiples, and bounds of a line's bytes; there are as many lines
+/// at most as a line may have bytes.
+struct BlockLoads {
+  llvm::ArrayRef<BlockLoad> rows; // largest blocks first
+  unsigned beginAlign = 64, pitchAlign = 16, widthAlign = 4;
+  unsigned shortest = 64, longest = 1 << 24;
+};
+
 /// `c + a * b`: fragments are vectors of all elements of a lane; elements of
 /// bf16 are 16-bit integers.
 mlir::Value emitMatrixInstruction(mlir::OpBuilder &b, mlir::Location loc,
@@ -142,6 +166,12 @@ llvm::SmallVector<mlir::Value> finishAsync(mlir::OpBuilder &b,
                                            mlir::Location loc,
                                            const MatrixInstruction &instruction,
                                            llvm::ArrayRef<mlir::Value> sums);
+
+/// Calls a built-in function, which is declared once in the module; null if it
+/// returns nothing.
+mlir::Value callBuiltin(mlir::OpBuilder &b, mlir::Location loc,
+                        llvm::StringRef name, mlir::Type result,
+                        llvm::ArrayRef<mlir::Value> operands);
 
 /// Bases 1, 2, 4, ... below `end`, times `first`, along a line or across.
 llvm::SmallVector<Basis, 8> alongLine(unsigned first, unsigned end);

@@ -45,7 +45,7 @@ MatrixOperand::MatrixOperand(Emitter &e, const MatrixPlan &plan, bool isA,
       inBody(isA ? plan.a : plan.b), dims(isA ? c.rows : c.columns),
       lines(isA ? plan.rows : plan.columns), depth(plan.depth),
       lineBytes(plan.lineBytes), chunksOfLine(lineBytes / chunkBytes),
-      memoryLines(lines) {
+      memoryLines(lines), direct(isA ? plan.aBlocks : plan.bBlocks) {
   MLIRContext *context = e.b.getContext();
   for (unsigned dim : dims)
     sizes.push_back(loops[dim]);
@@ -92,6 +92,8 @@ MatrixOperand::MatrixOperand(Emitter &e, const MatrixPlan &plan, bool isA,
       while (group * bytes < 4 && group < perThread &&
              *innermost % (2 * group) == 0)
         group *= 2;
+  if (direct)
+    return;
   // Blocks of eight lines begin at multiples of their size.
   memory = e.shared(type, plan.stages * lines * depth, isA ? "a" : "b",
                     instruction.async ? 8 * lineBytes : chunkBytes);
@@ -484,6 +486,8 @@ Value MatrixOperand::place(const Chunk &chunk, Value stage) {
 }
 
 void MatrixOperand::put(ArrayRef<Value> vectors, Value stage) {
+  if (vectors.empty())
+    return;
   for (auto [chunk, vector] : llvm::zip(chunks(), vectors))
     e.store(vector, place(chunk, stage), chunkBytes);
 }
@@ -586,6 +590,8 @@ void MatrixOperand::copy(SmallVector<Value> &point, Value first, Value k0,
 }
 
 void MatrixOperand::setPart(Value line) {
+  if (direct)
+    return;
   if (instruction.async) {
     // Lying across, parts are whole lines of memory.
     lineBase = e.mul(line, e.constant(depth));

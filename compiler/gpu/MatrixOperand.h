@@ -45,6 +45,8 @@ public:
   /// `first` on: one vector per chunk.
   SmallVector<Value> fetch(SmallVector<Value> &point, Value first, Value k0);
   void put(ArrayRef<Value> chunks, Value stage);
+  /// Whether blocks of the tensor are fragments: nothing goes through memory.
+  bool isDirect() const { return direct; }
   /// Both at once, beside the threads, if the hardware can.
   bool copies() const { return source != nullptr; }
   void copy(SmallVector<Value> &point, Value first, Value k0, Value stage);
@@ -119,6 +121,7 @@ private:
   unsigned memoryLines;             // of a slice
   bool alongDepth; // neighbours in memory are neighbours in depth
   bool across = false;
+  bool direct;
   unsigned group = 1;          // neighbouring lines that a thread takes at once
   SmallVector<unsigned> boxed; // loops of the tensor's dimensions, if it has
   BoxedTensor tensor;

@@ -10,12 +10,16 @@
 // element of which operand a lane holds. Slices of a and b go through a ring of
 // stages in shared memory, while the one before is being multiplied.
 //
+// Where the chip reads blocks of a tensor as fragments, nothing goes through
+// shared memory.
+//
 // An instruction that works beside the threads takes operands from shared
 // memory itself. While it multiplies a slice, the next one is handed to it: a
 // stage is filled again when the slice two before has been multiplied.
 //
 //===----------------------------------------------------------------------===//
 
+#include "compiler/gpu/DirectOperand.h"
 #include "compiler/gpu/MatrixOperand.h"
 #include "compiler/gpu/Product.h"
 
@@ -171,7 +175,9 @@ std::optional<MatrixPlan> aicc::gpu::planMatrixTiles(exec::KernelOp kernel,
                     0,
                     0,
                     row.async ? row.async->lineBytes
-                              : MatrixOperand::plainLineBytes};
+                              : MatrixOperand::plainLineBytes,
+                    std::nullopt,
+                    std::nullopt};
     plan.depth = plan.lineBytes / elementBytes(row.operand);
     if (plan.depth % row.depth)
       continue;
@@ -198,8 +204,11 @@ std::optional<MatrixPlan> aicc::gpu::planMatrixTiles(exec::KernelOp kernel,
       if (sizes.tiles(plan) >= enoughTiles)
         break;
     }
-    if (!async && plan.rows && planRing(plan, options))
+    if (!async && plan.rows && planRing(plan, options)) {
+      plan.aBlocks = findBlocks(kernel, options, plan, true);
+      plan.bBlocks = findBlocks(kernel, options, plan, false);
       return plan;
+    }
   }
   return async;
 }
@@ -353,6 +362,11 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
                           e.constant(columnsEach));
   a.setPart(ownRow);
   b.setPart(ownColumn);
+  std::optional<DirectOperand> aBlocks, bBlocks;
+  if (plan.aBlocks)
+    aBlocks.emplace(e, plan, true, firstRow, ownRow, point);
+  if (plan.bBlocks)
+    bBlocks.emplace(e, plan, false, firstColumn, ownColumn, point);
 
   unsigned rowCount = rowsEach / instruction.rows,
            columnCount = columnsEach / instruction.columns;
@@ -390,7 +404,7 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
   unsigned copiesOfSlice = (a.copiesByLanes() ? a.copiesOfSlice() : 0) +
                            (b.copiesByLanes() ? b.copiesOfSlice() : 0);
   auto begin = [&](MatrixOperand &operand, Value first, Value k0, Value stage) {
-    if (operand.hasBoxes())
+    if (operand.hasBoxes() || operand.isDirect())
       return SmallVector<Value>();
     if (!operand.copies())
       return operand.fetch(point, first, k0);
@@ -420,6 +434,9 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
     commit();
     if (e.failed)
       return grid.front();
+    for (auto *blocks : {&aBlocks, &bBlocks})
+      if (*blocks)
+        (*blocks)->prefetch(k0);
     a.put(ofA, stage);
     b.put(ofB, stage);
   }
@@ -442,7 +459,7 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
           boxes->await(stage, parity);
         if (byLanes)
           e.options.laneCopy.meet(e.b, e.loc, (ahead - 1) * copiesOfSlice);
-        else
+        else if (!aBlocks || !bBlocks)
           e.barrier();
         auto after = [&](Value number, unsigned steps) {
           Value next = e.add(number, e.constant(steps));
@@ -452,6 +469,11 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
         Value filled = after(stage, ahead);
         Value k1 = e.add(k0, e.constant(ahead * plan.depth));
         SmallVector<Value> next(before);
+        for (auto *blocks : {&aBlocks, &bBlocks})
+          if (*blocks) {
+            (*blocks)->load(k0);
+            (*blocks)->prefetch(k1);
+          }
         if (async)
           multiplyAsync(e, plan, a, b, stage, next);
         if (boxes)
@@ -465,9 +487,12 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
         for (unsigned k = 0; k < plan.depth && !async; k += instruction.depth) {
           SmallVector<Value> x, y;
           for (unsigned i = 0; i < rowCount; ++i)
-            x.push_back(a.fragment(i * instruction.rows, k, stage));
+            x.push_back(aBlocks ? aBlocks->fragment(i * instruction.rows, k)
+                                : a.fragment(i * instruction.rows, k, stage));
           for (unsigned j = 0; j < columnCount; ++j)
-            y.push_back(b.fragment(j * instruction.columns, k, stage));
+            y.push_back(bBlocks
+                            ? bBlocks->fragment(j * instruction.columns, k)
+                            : b.fragment(j * instruction.columns, k, stage));
           for (unsigned i = 0; i < rowCount; ++i)
             for (unsigned j = 0; j < columnCount; ++j) {
               Value &sum = next[i * columnCount + j];

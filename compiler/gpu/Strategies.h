@@ -54,6 +54,18 @@ std::optional<TilePlan> planTiles(exec::KernelOp kernel,
                                   const Options &options);
 AffineExpr emitTiles(Emitter &e, const TilePlan &plan);
 
+/// A tensor whose blocks are fragments of an operand: a matrix whose lines run
+/// along the depth, or along the operand's lines.
+struct BlockSource {
+  const BlockLoad *load;
+  mlir::BlockArgument tensor;
+  mlir::AffineMap map; // of the product's loops to the tensor's dimensions
+  bool alongDepth;
+  int64_t width, pitch;           // elements
+  std::optional<int64_t> height;  // lines; unknown: a tile's are a matrix
+  unsigned lineLoads, depthLoads; // fragments of a load along both
+};
+
 /// The same by matrix instructions: shared memory for a workgroup, fragments
 /// for a subgroup.
 struct MatrixPlan {
@@ -66,6 +78,7 @@ struct MatrixPlan {
   unsigned depth;                         // of a slice
   unsigned stages;                        // slices in shared memory
   unsigned lineBytes;                     // of a line there
+  std::optional<BlockSource> aBlocks, bBlocks;
 };
 std::optional<MatrixPlan> planMatrixTiles(exec::KernelOp kernel,
                                           const Options &options);

@@ -16,6 +16,7 @@
 
 #include "compiler/gpu/Gpu.h"
 #include "compiler/gpu/VirtualCalls.h"
+#include "compiler/gpu/VirtualTables.h"
 #include "runtime/include/aicc/virtual.h"
 
 #include "llvm/Analysis/ValueTracking.h"
@@ -77,6 +78,7 @@ private:
   std::vector<std::string> sites;
   DenseMap<Instruction *, unsigned> siteOf;
   DenseMap<const MatrixInstruction *, GlobalVariable *> matrices;
+  DenseMap<const BlockLoad *, GlobalVariable *> blocks;
   std::map<std::pair<const MatrixInstruction *, unsigned>, Value *> fragments;
   std::string error;
 
@@ -306,6 +308,12 @@ private:
     for (const MatrixInstruction &row : options.matrix)
       if (row.isCallee(callee->getName()))
         return replaceMatrix(call, row);
+    for (const BlockLoad &load : options.blockLoads.rows) {
+      if (callee->getName() == load.callee)
+        return replaceBlockLoad(call, load);
+      if (callee->getName() == load.prefetch)
+        return replace(call, Meaning::ignore);
+    }
     if (callee->isIntrinsic() && !callee->isTargetIntrinsic())
       return;
     fail("the virtual device knows no meaning of '" + callee->getName() + "'");
@@ -352,56 +360,11 @@ private:
                                              : (1ull << options.subgroup) - 1);
   }
 
-  Constant *layoutTable(const FragmentLayout &layout) {
-    auto pairs = [&](ArrayRef<Basis> bases) {
-      SmallVector<uint16_t> numbers;
-      for (const Basis &basis : bases)
-        numbers.append({uint16_t(basis.line), uint16_t(basis.place)});
-      numbers.resize(16);
-      return ConstantDataArray::get(context, numbers);
-    };
-    return ConstantStruct::getAnon(
-        {b.getInt32(layout.lanes.size()), b.getInt32(layout.elements.size()),
-         pairs(layout.lanes), pairs(layout.elements)});
-  }
-
-  static uint32_t typeNumber(MatrixType type) {
-    switch (type) {
-    case MatrixType::f16:
-      return AICC_VIRTUAL_F16;
-    case MatrixType::bf16:
-      return AICC_VIRTUAL_BF16;
-    case MatrixType::tf32:
-      return AICC_VIRTUAL_TF32;
-    case MatrixType::f32:
-      return AICC_VIRTUAL_F32;
-    case MatrixType::f64:
-      return AICC_VIRTUAL_F64;
-    case MatrixType::i8:
-      return AICC_VIRTUAL_I8;
-    case MatrixType::i32:
-      return AICC_VIRTUAL_I32;
-    case MatrixType::f8E4M3FN:
-      return AICC_VIRTUAL_F8E4M3FN;
-    case MatrixType::f8E5M2:
-      return AICC_VIRTUAL_F8E5M2;
-    case MatrixType::f8E4M3FNUZ:
-      return AICC_VIRTUAL_F8E4M3FNUZ;
-    case MatrixType::f8E5M2FNUZ:
-      return AICC_VIRTUAL_F8E5M2FNUZ;
-    }
-    llvm_unreachable("no such type");
-  }
-
   /// The table of a row, once in the module.
   GlobalVariable *matrixTable(const MatrixInstruction &row) {
     GlobalVariable *&table = matrices[&row];
     if (!table) {
-      Constant *value = ConstantStruct::getAnon(
-          {b.getInt32(row.rows), b.getInt32(row.columns), b.getInt32(row.depth),
-           b.getInt32(typeNumber(row.operand)),
-           b.getInt32(typeNumber(row.result)), layoutTable(row.a),
-           layoutTable(row.b), layoutTable(row.c)});
+      Constant *value = virtualTable(context, row);
       table = new GlobalVariable(m, value->getType(), true,
                                  GlobalValue::PrivateLinkage, value, "matrix");
     }
@@ -472,6 +435,36 @@ private:
       result = b.CreateAlignedLoad(call.getType(), values[2], Align(1));
     }
     call.replaceAllUsesWith(result);
+    call.eraseFromParent();
+  }
+
+  void replaceBlockLoad(CallBase &call, const BlockLoad &load) {
+    GlobalVariable *&table = blocks[&load];
+    if (!table) {
+      Constant *value = virtualTable(context, load, options.blockLoads);
+      table = new GlobalVariable(m, value->getType(), true,
+                                 GlobalValue::PrivateLinkage, value, "block");
+    }
+    Value *place = temporary(sizeof(aicc_virtual_place));
+    auto store = [&](size_t offset, Value *value) {
+      b.CreateAlignedStore(
+          value,
+          b.CreateConstInBoundsGEP1_64(Type::getInt8Ty(context), place, offset),
+          Align(4));
+    };
+    store(offsetof(aicc_virtual_place, begin),
+          plainPointer(call.getArgOperand(0)));
+    store(offsetof(aicc_virtual_place, width), call.getArgOperand(1));
+    store(offsetof(aicc_virtual_place, height), call.getArgOperand(2));
+    store(offsetof(aicc_virtual_place, pitch), call.getArgOperand(3));
+    Value *at = call.getArgOperand(4);
+    store(offsetof(aicc_virtual_place, place),
+          b.CreateExtractElement(at, uint64_t(0)));
+    store(offsetof(aicc_virtual_place, line),
+          b.CreateExtractElement(at, uint64_t(1)));
+    service(offsetof(aicc_virtual_services, load_block), none,
+            {self, table, place, plainPointer(call.getArgOperand(5)),
+             b.getInt32(siteOf.lookup(&call))});
     call.eraseFromParent();
   }
 

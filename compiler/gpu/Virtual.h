@@ -86,6 +86,7 @@ struct Intrinsic {
 struct VirtualOptions {
   llvm::ArrayRef<Intrinsic> intrinsics;
   llvm::ArrayRef<MatrixInstruction> matrix;
+  BlockLoads blockLoads;
   unsigned subgroup = 32;
 };
 

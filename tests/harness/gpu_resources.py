@@ -82,10 +82,75 @@ def of_metadata(folder, chip):
     return rows, ""
 
 
+BLOCK_FUNCTIONS = re.compile(rb"_Z\d+intel_sub_group_2d_block_(?:read|prefetch)_\w*?PU3AS1viiiDv2_i(?:P[tj])?(?=\0)")
+BLOCK_SHAPE = re.compile(r"(?P<kind>prefetch|read_transform|read_transpose|read)_(?P<bits>\d+)b_(?P<rows>\d+)r\d+x(?P<blocks>\d)c")
+
+
+def block_function(name):
+    """LLVM IR of a function of cl_intel_subgroup_2d_block_io, by the built-ins that Intel's compiler had for it before
+    the extension: Debian's compiles a call of a function that it doesn't know without a word."""
+    shape = BLOCK_SHAPE.search(name)
+    kind, bits, rows, blocks = shape["kind"], int(shape["bits"]), int(shape["rows"]), int(shape["blocks"])
+    arguments = "ptr addrspace(1) %p, i32 %w, i32 %h, i32 %s, <2 x i32> %at"
+    if kind == "prefetch":
+        return f"define spir_func void @{name}({arguments}) {{\n  ret void\n}}\n"
+    # (built-in, its result, [(steps in x and y, first words of its parts)])
+    if kind == "read":
+        callee, result = f"u{bits}_m8k{256 // bits}v2", "<16 x i16>"
+        calls = [((0, row), (row, rows + row)) for row in range(0, rows, 8)]
+    elif kind == "read_transpose":
+        callee, result, calls = "transpose_u32_k8", "<8 x i32>", [((0, 0), (0,))]
+    else:
+        step = 256 // bits
+        callee, result = f"transform_u{bits}_k{step}", "<8 x i32>"
+        calls = [((16 * block, row), (8 * (rows // step * block + row // step),))
+                 for block in range(blocks) for row in range(0, rows, step)]
+    part = "<8 x i16>" if kind == "read" else "<8 x i32>"
+    size = 2 if kind == "read" else 4
+    lines = [f"declare spir_func {result} @__builtin_IB_subgroup_block_read_flat_{callee}(i64, i32, i32, i32, <2 x i32>) #0",
+             f"define spir_func void @{name}({arguments}, ptr %to) {{",
+             "  %b = ptrtoint ptr addrspace(1) %p to i64",
+             "  %first = load i8, ptr %to"]  # so that it points to bytes, as it does where it is called
+    lines += [f"  %{v}1 = sub i32 %{v}, 1" for v in "whs"]
+    for n, ((x, y), words) in enumerate(calls):
+        lines += [f"  %at{n} = add <2 x i32> %at, <i32 {x}, i32 {y}>",
+                  f"  %v{n} = call spir_func {result} @__builtin_IB_subgroup_block_read_flat_{callee}(i64 %b, i32 %w1, "
+                  f"i32 %h1, i32 %s1, <2 x i32> %at{n})"]
+        for half, word in enumerate(words):
+            value = f"%v{n}"
+            if len(words) > 1:
+                mask = ", ".join(f"i32 {8 * half + i}" for i in range(8))
+                lines.append(f"  %h{n}_{half} = shufflevector {result} %v{n}, {result} poison, <8 x i32> <{mask}>")
+                value = f"%h{n}_{half}"
+            lines += [f"  %t{n}_{half} = getelementptr i8, ptr %to, i32 {word * size}",
+                      f"  store {part} {value}, ptr %t{n}_{half}, align {size}"]
+    return "\n".join(lines + ["  ret void", "}", ""])
+
+
+def with_block_functions(path, folder):
+    """The module with definitions of what it calls of cl_intel_subgroup_2d_block_io."""
+    spirv = pathlib.Path(path).read_bytes()
+    names = sorted({name.decode() for name in BLOCK_FUNCTIONS.findall(spirv)})
+    llc, link = vendor_tool("llc-22"), vendor_tool("spirv-link")
+    if not names or not llc or not link:
+        return path
+    version = int.from_bytes(spirv[4:8], "little") >> 8
+    text = "\n".join(map(block_function, names)) + "attributes #0 = { convergent nounwind }\n"
+    lines = text.splitlines()  # a built-in is declared once
+    text = "\n".join(line for n, line in enumerate(lines) if not line.startswith("declare") or line not in lines[:n])
+    source, functions, linked = (pathlib.Path(folder) / name for name in ("blocks.ll", "blocks.spv", "with-blocks.spv"))
+    source.write_text(text + "\n")
+    subprocess.run([llc, "-O2", f"-mtriple=spirv64v{version >> 8}.{version & 255}-unknown-unknown", "-filetype=obj",
+                    source, "-o", functions], check=True, timeout=60)
+    subprocess.run([link, "--allow-partial-linkage", str(path), str(functions), "-o", str(linked)], check=True, timeout=60)
+    return linked
+
+
 def call_ocloc(tool, path, chip, folder, **environment):
     """(status, output) of compiling a module as the drivers of backends/intel do: what spills is compiled again with
     twice the registers for a chip whose compiler doesn't decide by itself."""
     options = ["-cl-intel-enable-auto-large-GRF-mode"]
+    path = with_block_functions(path, folder)
     while True:
         done = subprocess.run([tool, "compile", "-file", str(path), "-spirv_input", "-device", chip, "--format", "zebin",
                                "-out_dir", folder, "-options", " ".join(options)], stdout=subprocess.PIPE,

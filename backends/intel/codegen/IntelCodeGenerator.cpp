@@ -58,6 +58,8 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
       record.required = {"subgroup16"};
       if (!backends::intel::matrixInstructions(chip.name).empty())
         record.required.push_back("xmx" + std::to_string(chip.matrixSubgroup));
+      if (!backends::intel::blockLoads(chip.name).rows.empty())
+        record.required.push_back("block2d");
       record.fusedAttention = true;
       record.maxWorkgroup = 512;
       record.sharedBytes = 64 * 1024;
@@ -77,6 +79,7 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
         options.matrixSubgroup = chip.matrixSubgroup;
     // Of 256, which the drivers allow; the compiler reads many fragments ahead.
     options.fragmentRegisters = 96;
+    options.blockLoads = backends::intel::blockLoads(record.chip);
     options.sharedBytes = record.sharedBytes;
     // The runtime for CPUs vectorises over the position in the subgroup:
     // vectors of a thread become gathers there.

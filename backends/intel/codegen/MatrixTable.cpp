@@ -11,6 +11,12 @@
 // column, of a neighbouring places in each of 8 rows, as many as all lanes
 // together need for the depth.
 //
+// Blocks: cl_intel_subgroup_2d_block_io, subgroups of 16. A row of 16 places of
+// 16 bits (32 of 8 bits) is one place (two neighbours) for each lane;
+// `transform` packs neighbouring rows into 32 bits, which doesn't change the
+// order of a lane's elements; `transpose` gives a lane a row of 8 x 32 bits.
+// Blocks side by side follow each other.
+//
 //===----------------------------------------------------------------------===//
 
 #include "backends/intel/codegen/MatrixTable.h"
@@ -60,5 +66,74 @@ aicc::backends::intel::matrixInstructions(llvm::StringRef chip) {
     return pvc;
   if (chip == "dg2")
     return dg2;
+  return {};
+}
+
+static BlockLoad block(llvm::StringRef callee, llvm::StringRef prefetch,
+                       unsigned elementBytes, unsigned placeBytes,
+                       unsigned wordBytes, FragmentLayout layout) {
+  return {callee, prefetch, elementBytes, placeBytes, wordBytes, layout};
+}
+
+/// `rows` of `blocks` side by side, two places of 8 bits or one of 16 a lane.
+static BlockLoad plainBlock(llvm::StringRef callee, llvm::StringRef prefetch,
+                            unsigned bytes, unsigned rows, unsigned blocks) {
+  unsigned wide = 32 / bytes;
+  return block(callee, prefetch, bytes, bytes, 2,
+               {alongLine(wide / 16, wide),
+                joined({alongLine(1, wide / 16), acrossLines(1, rows),
+                        alongLine(wide, wide * blocks)})});
+}
+
+/// Rows are depth, and packed.
+static BlockLoad packedBlock(llvm::StringRef callee, llvm::StringRef prefetch,
+                             unsigned bytes, unsigned rows, unsigned blocks) {
+  return block(callee, prefetch, bytes, bytes, 4,
+               {alongLine(1, 16),
+                joined({acrossLines(1, rows), alongLine(16, 16 * blocks)})});
+}
+
+/// Of 16 rows, eight places of 32 bits.
+static BlockLoad turnedBlock(unsigned bytes) {
+  return block("_Z51intel_sub_group_2d_block_read_transpose_32b_16r8x1c"
+               "PU3AS1viiiDv2_iPj",
+               "_Z45intel_sub_group_2d_block_prefetch_32b_16r8x1c"
+               "PU3AS1viiiDv2_i",
+               bytes, 4, 4, {acrossLines(1, 16), alongLine(1, 32 / bytes)});
+}
+
+BlockLoads aicc::backends::intel::blockLoads(llvm::StringRef chip) {
+#define READ(length, shape, word)                                              \
+  "_Z" #length "intel_sub_group_2d_block_read_" shape "PU3AS1viiiDv2_iP" #word
+#define PREFETCH(length, shape)                                                \
+  "_Z" #length "intel_sub_group_2d_block_prefetch_" shape "PU3AS1viiiDv2_i"
+  static const BlockLoad pvc[] = {
+      plainBlock(READ(42, "16b_32r16x2c", t), PREFETCH(46, "16b_32r16x2c"), 2,
+                 32, 2),
+      plainBlock(READ(42, "16b_16r16x2c", t), PREFETCH(46, "16b_16r16x2c"), 2,
+                 16, 2),
+      plainBlock(READ(41, "16b_8r16x2c", t), PREFETCH(45, "16b_8r16x2c"), 2, 8,
+                 2),
+      plainBlock(READ(41, "8b_32r32x2c", t), PREFETCH(45, "8b_32r32x2c"), 1, 32,
+                 2),
+      plainBlock(READ(41, "8b_16r32x2c", t), PREFETCH(45, "8b_16r32x2c"), 1, 16,
+                 2),
+      plainBlock(READ(40, "8b_8r32x2c", t), PREFETCH(44, "8b_8r32x2c"), 1, 8,
+                 2),
+      packedBlock(READ(52, "transform_16b_32r16x2c", j),
+                  PREFETCH(46, "16b_32r16x2c"), 2, 32, 2),
+      packedBlock(READ(52, "transform_16b_32r16x1c", j),
+                  PREFETCH(46, "16b_32r16x1c"), 2, 32, 1),
+      packedBlock(READ(51, "transform_8b_32r16x2c", j),
+                  PREFETCH(45, "8b_32r16x2c"), 1, 32, 2),
+      packedBlock(READ(51, "transform_8b_32r16x1c", j),
+                  PREFETCH(45, "8b_32r16x1c"), 1, 32, 1),
+      turnedBlock(2),
+      turnedBlock(1),
+  };
+#undef READ
+#undef PREFETCH
+  if (chip == "pvc")
+    return {pvc};
   return {};
 }

@@ -14,6 +14,8 @@ namespace aicc::backends::intel {
 
 /// Best first; the rows live as long as the process. From any thread.
 llvm::ArrayRef<gpu::MatrixInstruction> matrixInstructions(llvm::StringRef chip);
+/// Likewise; none where the chip has no such loads.
+gpu::BlockLoads blockLoads(llvm::StringRef chip);
 
 } // namespace aicc::backends::intel
 

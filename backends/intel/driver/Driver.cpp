@@ -362,6 +362,9 @@ void describe(aicc_driver_device &device) {
   if (device.matrix == MatrixSupport::software)
     for (size_t lanes : softwareMatrixSubgroups)
       feature(matrixFeature(lanes));
+  if (device.matrix == MatrixSupport::software ||
+      extensions.find("cl_intel_subgroup_2d_block_io") != std::string::npos)
+    feature(blockFeature);
   for (const std::string &name : device.featureNames)
     device.features.push_back(name.c_str());
   if (number<cl_ulong>(f, CL_DEVICE_SINGLE_FP_CONFIG) &

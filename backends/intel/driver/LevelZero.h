@@ -56,6 +56,7 @@ enum : uint32_t {
   ZE_KERNEL_DESC = 0x1d,
   ZE_KERNEL_PROPERTIES = 0x1e,
   ZE_RELAXED_ALLOCATION_LIMITS = 0x20001,
+  ZE_INTEL_DEVICE_BLOCK_ARRAY_PROPERTIES = 0x30007,
   ZE_INTEL_DEVICE_MODULE_DP_PROPERTIES = 0x30013,
 };
 
@@ -67,6 +68,7 @@ enum : uint32_t {
   ZE_DEVICE_MODULE_FLAG_FP64 = 2,
   ZE_DEVICE_FP_ROUNDED_DIVIDE_SQRT = 1 << 6,
   ZE_INTEL_DEVICE_MODULE_FLAG_DPAS = 2,
+  ZE_INTEL_DEVICE_FLAG_2D_BLOCK_LOAD = 2,
   ZE_QUEUE_GROUP_COMPUTE = 1,
   ZE_QUEUE_MODE_ASYNCHRONOUS = 2,
   ZE_EVENT_POOL_HOST_VISIBLE = 1,
@@ -112,6 +114,12 @@ struct ze_device_module_properties_t {
 /// Intel's extension, behind the former; drivers that don't know it leave it.
 struct ze_intel_device_module_dp_properties_t {
   uint32_t stype = ZE_INTEL_DEVICE_MODULE_DP_PROPERTIES;
+  void *pNext = nullptr;
+  uint32_t flags = 0;
+};
+/// Another one, behind the device's properties.
+struct ze_intel_device_block_array_properties_t {
+  uint32_t stype = ZE_INTEL_DEVICE_BLOCK_ARRAY_PROPERTIES;
   void *pNext = nullptr;
   uint32_t flags = 0;
 };

@@ -161,7 +161,9 @@ static int describe(Device &device) {
   device.version = std::to_string(v >> 24) + "." +
                    std::to_string(v >> 16 & 0xff) + "." +
                    std::to_string(v & 0xffff);
+  ze_intel_device_block_array_properties_t blocks;
   ze_device_properties_t base;
+  base.pNext = &blocks;
   AICC_ZE_TRY(ze().zeDeviceGetProperties(f.device, &base),
               "asking for a device's properties");
   base.name[sizeof base.name - 1] = 0;
@@ -212,6 +214,8 @@ static int describe(Device &device) {
   }
   if (products.flags & ZE_INTEL_DEVICE_MODULE_FLAG_DPAS)
     device.featureNames.push_back(matrixFeature(smallest));
+  if (blocks.flags & ZE_INTEL_DEVICE_FLAG_2D_BLOCK_LOAD)
+    device.featureNames.push_back(blockFeature);
   if (module.flags & ZE_DEVICE_MODULE_FLAG_FP16)
     device.featureNames.push_back("fp16");
   if (module.flags & ZE_DEVICE_MODULE_FLAG_FP64)

@@ -102,6 +102,87 @@ intel_sub_group_i8_i8_matrix_mad_k32(int8 a, int8 b, int8 c) {
   }
   return c;
 }
+
+// Blocks of a matrix of `height` lines of `width` bytes, `pitch` bytes from line
+// to line; what is outside is 0.
+#define IN_LINE(x, size) ((x) >= 0 && ((x) + 1) * (int)(size) <= width)
+#define READ(type, line, x)                                                    \
+  ((line) >= 0 && (line) < height && IN_LINE(x, sizeof(type))                  \
+       ? ((const global type *)((const global char *)base +                    \
+                                (long)(line) * pitch))[x]                      \
+       : (type)0)
+#define FUNCTION(name, word)                                                   \
+  __attribute__((overloadable)) void intel_sub_group_2d_block_read_##name(     \
+      global void *base, int width, int height, int pitch, int2 at,            \
+      private word *to)
+
+// One place of 16 bits, or two of 8 bits, for each lane.
+#define PLAIN(name, rows)                                                      \
+  FUNCTION(16b_##name, ushort) {                                               \
+    const int x = at.x + (int)get_sub_group_local_id();                        \
+    for (int i = 0; i < rows; ++i)                                             \
+      for (int block = 0; block < 2; ++block)                                  \
+        to[block * rows + i] = READ(ushort, at.y + i, x + 16 * block);         \
+  }
+#define PAIRS(name, rows)                                                      \
+  FUNCTION(8b_##name, ushort) {                                                \
+    const int x = at.x + 2 * (int)get_sub_group_local_id();                    \
+    for (int i = 0; i < rows; ++i)                                             \
+      for (int block = 0; block < 2; ++block)                                  \
+        to[block * rows + i] = as_ushort(                                      \
+            (uchar2)(READ(uchar, at.y + i, x + 32 * block),                    \
+                     READ(uchar, at.y + i, x + 32 * block + 1)));              \
+  }
+PLAIN(8r16x2c, 8)
+PLAIN(16r16x2c, 16)
+PLAIN(32r16x2c, 32)
+PAIRS(8r32x2c, 8)
+PAIRS(16r32x2c, 16)
+PAIRS(32r32x2c, 32)
+
+// A column for each lane, 32 bits of neighbouring rows to a word.
+#define PACKED(name, blocks)                                                   \
+  FUNCTION(transform_16b_32r16x##name, uint) {                                 \
+    const int x = at.x + (int)get_sub_group_local_id();                        \
+    for (int block = 0; block < blocks; ++block)                               \
+      for (int i = 0; i < 16; ++i)                                             \
+        to[16 * block + i] = as_uint(                                          \
+            (ushort2)(READ(ushort, at.y + 2 * i, x + 16 * block),              \
+                      READ(ushort, at.y + 2 * i + 1, x + 16 * block)));        \
+  }                                                                            \
+  FUNCTION(transform_8b_32r16x##name, uint) {                                  \
+    const int x = at.x + (int)get_sub_group_local_id();                        \
+    for (int block = 0; block < blocks; ++block)                               \
+      for (int i = 0; i < 8; ++i)                                              \
+        to[8 * block + i] = as_uint(                                           \
+            (uchar4)(READ(uchar, at.y + 4 * i, x + 16 * block),                \
+                     READ(uchar, at.y + 4 * i + 1, x + 16 * block),            \
+                     READ(uchar, at.y + 4 * i + 2, x + 16 * block),            \
+                     READ(uchar, at.y + 4 * i + 3, x + 16 * block)));          \
+  }
+PACKED(1c, 1)
+PACKED(2c, 2)
+
+// A row for each lane.
+FUNCTION(transpose_32b_16r8x1c, uint) {
+  const int line = at.y + (int)get_sub_group_local_id();
+  for (int i = 0; i < 8; ++i)
+    to[i] = READ(uint, line, at.x + i);
+}
+
+#define PREFETCH(name)                                                         \
+  __attribute__((overloadable)) void intel_sub_group_2d_block_prefetch_##name( \
+      global void *base, int width, int height, int pitch, int2 at) {}
+PREFETCH(16b_8r16x2c)
+PREFETCH(16b_16r16x2c)
+PREFETCH(16b_32r16x2c)
+PREFETCH(16b_32r16x1c)
+PREFETCH(8b_8r32x2c)
+PREFETCH(8b_16r32x2c)
+PREFETCH(8b_32r32x2c)
+PREFETCH(8b_32r16x1c)
+PREFETCH(8b_32r16x2c)
+PREFETCH(32b_16r8x1c)
 )";
 
 MatrixSupport aicc::intel::matrixSupport(const std::string &extensions,
@@ -116,7 +197,8 @@ MatrixSupport aicc::intel::matrixSupport(const std::string &extensions,
 }
 
 bool aicc::intel::usesMatrix(const std::string &spirv) {
-  return spirv.find("_matrix_mad_k") != std::string::npos;
+  return spirv.find("_matrix_mad_k") != std::string::npos ||
+         spirv.find("_2d_block_read_") != std::string::npos;
 }
 
 cl_program aicc::intel::buildWithMatrix(const Library &cl, cl_context context,

@@ -6,7 +6,8 @@
 //===----------------------------------------------------------------------===//
 //
 // Kernels for chips with XMX call the built-in functions of
-// cl_intel_subgroup_matrix_multiply_accumulate. A device without them can run
+// cl_intel_subgroup_matrix_multiply_accumulate and, where the chip has it, of
+// cl_intel_subgroup_2d_block_io. A device without them can run
 // the same objects, linked with functions in OpenCL C that do the same: slowly,
 // so only if asked for by AICC_INTEL_SOFTWARE_XMX=1.
 //
@@ -26,6 +27,9 @@ namespace aicc::intel {
 inline std::string matrixFeature(size_t subgroup) {
   return "xmx" + std::to_string(subgroup);
 }
+
+/// That of devices which load blocks of matrices.
+constexpr const char *blockFeature = "block2d";
 
 /// Those for which they are written in OpenCL C.
 constexpr size_t softwareMatrixSubgroups[] = {8, 16};

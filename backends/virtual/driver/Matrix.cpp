@@ -13,6 +13,23 @@
 
 using namespace aicc::backends::virtual_device;
 
+MatrixPlace
+aicc::backends::virtual_device::placeOf(const aicc_virtual_layout &layout,
+                                        size_t lane, size_t number) {
+  MatrixPlace place;
+  for (uint32_t bit = 0; bit < layout.lane_bits; ++bit)
+    if (lane >> bit & 1) {
+      place.line += layout.lanes[bit][0];
+      place.position += layout.lanes[bit][1];
+    }
+  for (uint32_t bit = 0; bit < layout.element_bits; ++bit)
+    if (number >> bit & 1) {
+      place.line += layout.elements[bit][0];
+      place.position += layout.elements[bit][1];
+    }
+  return place;
+}
+
 namespace {
 
 template <typename T> T bits(const void *from) {
@@ -89,25 +106,6 @@ T element(const void *fragment, size_t number, uint32_t type) {
   }
 }
 
-// The line and the position of an element of a lane.
-struct Place {
-  size_t line = 0, position = 0;
-};
-Place placeOf(const aicc_virtual_layout &layout, size_t lane, size_t number) {
-  Place place;
-  for (uint32_t bit = 0; bit < layout.lane_bits; ++bit)
-    if (lane >> bit & 1) {
-      place.line += layout.lanes[bit][0];
-      place.position += layout.lanes[bit][1];
-    }
-  for (uint32_t bit = 0; bit < layout.element_bits; ++bit)
-    if (number >> bit & 1) {
-      place.line += layout.elements[bit][0];
-      place.position += layout.elements[bit][1];
-    }
-  return place;
-}
-
 // A matrix out of the lanes' fragments; false if lanes that should hold the
 // same don't.
 template <typename T>
@@ -117,7 +115,7 @@ bool collect(const aicc_virtual_layout &layout, uint32_t type, size_t width,
   std::vector<bool> known(out.size());
   for (size_t lane = 0; lane < count; ++lane)
     for (size_t i = 0; i < size_t(1) << layout.element_bits; ++i) {
-      const Place place = placeOf(layout, lane, i);
+      const MatrixPlace place = placeOf(layout, lane, i);
       const size_t at = place.line * width + place.position;
       const T value = element<T>(lanes[lane].*member, i, type);
       if (known[at] && std::memcmp(&out[at], &value, sizeof value) != 0)
@@ -155,7 +153,7 @@ std::string multiplyAs(const aicc_virtual_matrix &what,
     }
   for (size_t lane = 0; lane < count; ++lane)
     for (size_t i = 0; i < size_t(1) << what.c.element_bits; ++i) {
-      const Place place = placeOf(what.c, lane, i);
+      const MatrixPlace place = placeOf(what.c, lane, i);
       std::memcpy(static_cast<unsigned char *>(lanes[lane].d) + i * sizeof(T),
                   &c[place.line * what.columns + place.position], sizeof(T));
     }
@@ -223,7 +221,7 @@ void MatrixSums::put(const aicc_virtual_matrix &what, size_t lane,
                      const void *elements) {
   const size_t bytes = size(what.result);
   for (size_t i = 0; i < size_t(1) << what.c.element_bits; ++i) {
-    const Place place = placeOf(what.c, lane, i);
+    const MatrixPlace place = placeOf(what.c, lane, i);
     std::memcpy(&bytes_[(place.line * what.columns + place.position) * bytes],
                 static_cast<const unsigned char *>(elements) + i * bytes,
                 bytes);
@@ -234,7 +232,7 @@ void MatrixSums::take(const aicc_virtual_matrix &what, size_t lane,
                       void *elements) const {
   const size_t bytes = size(what.result);
   for (size_t i = 0; i < size_t(1) << what.c.element_bits; ++i) {
-    const Place place = placeOf(what.c, lane, i);
+    const MatrixPlace place = placeOf(what.c, lane, i);
     std::memcpy(static_cast<unsigned char *>(elements) + i * bytes,
                 &bytes_[(place.line * what.columns + place.position) * bytes],
                 bytes);

@@ -16,6 +16,13 @@
 
 namespace aicc::backends::virtual_device {
 
+/// The line and the position in it of an element of a lane.
+struct MatrixPlace {
+  size_t line = 0, position = 0;
+};
+MatrixPlace placeOf(const aicc_virtual_layout &layout, size_t lane,
+                    size_t number);
+
 /// What each lane of a subgroup gives to a matrix instruction.
 struct MatrixOperands {
   const void *a, *b, *c;

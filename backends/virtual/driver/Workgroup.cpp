@@ -45,7 +45,8 @@ const aicc_virtual_services Workgroup::services = {
     Workgroup::matrixWait,    Workgroup::matrixResult,
     Workgroup::publish,       Workgroup::counterInit,
     Workgroup::counterExpect, Workgroup::counterWait,
-    Workgroup::copyBox,       Workgroup::view};
+    Workgroup::copyBox,       Workgroup::view,
+    Workgroup::loadBlock};
 
 Workgroup::Workgroup(Launch &launch)
     : launch_(launch), recent_(launch.kernel->site_count, &nowhere_) {
@@ -230,6 +231,8 @@ bool Workgroup::releaseShuffle(size_t first, size_t end) {
   }
   if (threads_[leader].kind == matrixKind)
     return releaseMatrix(first, end);
+  if (threads_[leader].kind == blockKind)
+    return releaseBlock(first, end);
   uint64_t results[64] = {};
   for (size_t i = first; i < end; ++i) {
     if (!takesPart(i))

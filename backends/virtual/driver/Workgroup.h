@@ -69,7 +69,8 @@ public:
 
 private:
   // Kinds of a shuffle: all lanes give their operands.
-  static constexpr uint32_t matrixKind = ~0u, matrixBeginKind = ~1u;
+  static constexpr uint32_t matrixKind = ~0u, matrixBeginKind = ~1u,
+                            blockKind = ~2u;
   /// In shadows, whoever reads beside the threads.
   static constexpr uint32_t besideThreads = Access::threadMask - 1;
 
@@ -136,6 +137,9 @@ private:
     // A matrix instruction under way.
     const aicc_virtual_matrix *matrix;
     MatrixOperands operands;
+    // A load of a block under way.
+    const aicc_virtual_block *block;
+    aicc_virtual_place place;
     std::vector<Copy> openCopies;
     std::vector<std::vector<Copy>> copies; // groups, oldest first
     // Of an instruction beside the threads, as they begin it.
@@ -204,6 +208,11 @@ private:
   static void view(aicc_virtual_thread *self, const void *address,
                    uint64_t bytes, uint32_t site);
 
+  static void loadBlock(aicc_virtual_thread *self,
+                        const aicc_virtual_block *what,
+                        const aicc_virtual_place *from, void *to,
+                        uint32_t site);
+
   void touch(Thread &thread, uintptr_t address, uint64_t bytes,
              uint32_t alignment, uint32_t flags, uint32_t site);
   bool isConstant(uintptr_t address, uint64_t bytes) const;
@@ -216,6 +225,7 @@ private:
   bool releaseShuffle(size_t first, size_t end);
   bool releaseMatrix(size_t first, size_t end);
   bool releaseMatrixBegin(size_t first);
+  bool releaseBlock(size_t first, size_t end);
   /// Null, with a message, if there is none.
   Counter *counterAt(const Thread &thread, const void *address, uint32_t site);
   /// Ends the phase if nothing is missing; what is wrong, "" if nothing.

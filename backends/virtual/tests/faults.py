@@ -24,7 +24,7 @@ from compare import compare  # noqa: E402
 from launcher import Launcher, Mistake  # noqa: E402
 
 NAMES = ["matmul_edges", "matmul_f16", "product_f16", "product_f16_across", "dynamic_product",
-         "product_i8", "convolution_grouped", "softmax", "layernorm", "transpose", "sum_inner", "max_pool"]
+         "product_i8", "product_i8_blocks", "convolution_grouped", "softmax", "layernorm", "transpose", "sum_inner", "max_pool"]
 TARGETS = ["cuda:virtual", "cuda:virtual:sm_90a", "rocm:virtual", "rocm:virtual:gfx950",
            "rocm:virtual:gfx1100", "intel:virtual:pvc", "intel:virtual:dg2"]
 PER_KIND = 1

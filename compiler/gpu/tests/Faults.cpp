@@ -74,6 +74,14 @@ const char *aicc::gpu::toString(Fault::Kind kind) {
     return "short-view";
   case Fault::dropEnd:
     return "drop-end";
+  case Fault::wrongPitch:
+    return "wrong-pitch";
+  case Fault::wrongHeight:
+    return "wrong-height";
+  case Fault::wrongWidth:
+    return "wrong-width";
+  case Fault::wrongBlock:
+    return "wrong-block";
   }
   llvm_unreachable("unknown kind");
 }
@@ -215,6 +223,11 @@ static bool fits(const Instruction &inst, Fault::Kind kind) {
     return callee.contains("make.buffer.rsrc");
   case Fault::dropEnd:
     return callee.contains("ptr.buffer.load") && endOf(inst).first;
+  case Fault::wrongPitch:
+  case Fault::wrongHeight:
+  case Fault::wrongWidth:
+  case Fault::wrongBlock:
+    return callee.contains("2d_block_read");
   }
   return false;
 }
@@ -440,6 +453,30 @@ std::string aicc::gpu::inject(Module &module, Fault fault) {
       read->replaceUsesOfWith(choice, offset);
     }
     break;
+  case Fault::wrongPitch:
+  case Fault::wrongHeight:
+  case Fault::wrongWidth: {
+    // A line or its way to the next one 16 bytes longer; half of the lines.
+    auto *call = cast<CallBase>(inst);
+    IRBuilder<> b(inst);
+    unsigned operand = fault.kind == Fault::wrongWidth    ? 1
+                       : fault.kind == Fault::wrongHeight ? 2
+                                                          : 3;
+    Value *right = call->getArgOperand(operand);
+    call->setArgOperand(operand, operand == 2
+                                     ? b.CreateLShr(right, b.getInt32(1))
+                                     : b.CreateAdd(right, b.getInt32(16)));
+    break;
+  }
+  case Fault::wrongBlock: {
+    // A line further.
+    auto *call = cast<CallBase>(inst);
+    IRBuilder<> b(inst);
+    Value *at = call->getArgOperand(4), *line = b.getInt32(1);
+    line = b.CreateAdd(b.CreateExtractElement(at, line), line);
+    call->setArgOperand(4, b.CreateInsertElement(at, line, b.getInt32(1)));
+    break;
+  }
   case Fault::shiftAccess:
     shift(inst);
     break;

@@ -49,8 +49,12 @@ struct Fault {
     longView,        // of more memory than the tensor has
     shortView,       // of less
     dropEnd,         // reads of views that ignore the bound of the depth
+    wrongPitch,      // of the matrix whose block is loaded
+    wrongHeight,     // likewise
+    wrongWidth,      // likewise
+    wrongBlock,      // another one is loaded
   };
-  static constexpr unsigned kinds = dropEnd + 1;
+  static constexpr unsigned kinds = wrongBlock + 1;
   Kind kind;
   unsigned index; // of the places where this kind is possible
 };

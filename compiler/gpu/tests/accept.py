@@ -101,7 +101,7 @@ def check_spirv_val(tool, chip, path, entry):
 
 
 # What a kernel that calls a built-in function must have in the assembly that Intel's compiler dumps.
-INSTRUCTIONS = {b"_matrix_mad_k": r"\bdpas\.8x8"}
+INSTRUCTIONS = {b"_matrix_mad_k": r"\bdpas\.8x8", b"_2d_block_read_": r"\bload_block2d\.ugm"}
 
 # Known. On dg2 a lane of 16 has 128 registers at most: tiles of 4 x 4 with padding, or rows of queries, in f32 take a few
 # more, and so does attention by matrix instructions whose sizes aren't known. pvc's compiler takes no more than 128 for 10.

@@ -442,6 +442,28 @@ def dynamic_product():
                   make, [{0: 1}, {0: 3}])
 
 
+def dynamic_rows():
+    """f16, rows of a and of the result of unknown number."""
+    n, k = 136, 96
+    e = ", affine_map<()[s0] -> (s0, {})>"
+    ta, aa = f"tensor<?x{k}xf16>", f"tensor<?x{k}xf16{e.format(k)}>"
+    tb, tc, ac = f"tensor<{k}x{n}xf16>", f"tensor<?x{n}xf32>", f"tensor<?x{n}xf32{e.format(n)}>"
+    body = (f"    %s0 = exec.symbol 0\n    %e = tensor.empty(%s0) : {tc}\n"
+            "    %c = arith.constant 0.0 : f32\n")
+    body += generic("%z", 2, "pp", [], ("%e", tc), "      linalg.yield %c : f32", "d0, d1")
+    body += generic("%0", 3, "ppr", [("%a", ta, "d0, d2"), ("%b", tb, "d2, d1")], ("%z", tc),
+                    "      %x = arith.extf %i0 : f16 to f32\n      %y = arith.extf %i1 : f16 to f32\n"
+                    "      %p = arith.mulf %x, %y : f32\n      %s = arith.addf %o0, %p : f32\n"
+                    "      linalg.yield %s : f32", "d0, d1")
+
+    def make(rng, s):
+        x = rng.standard_normal((s[0], k)).astype(np.float16)
+        y = rng.standard_normal((k, n)).astype(np.float16)
+        return [x, y], [x.astype(np.float32) @ y.astype(np.float32)]
+    return Kernel(kernel("dynamic_rows", [("a", f"{ta} as {aa}"), ("b", tb)], [ac], body, ["%0"]),
+                  make, [{0: 1}, {0: 64}, {0: 203}])
+
+
 def convolution(name, groups=1, size=14, channels=16, filters=32, span=3,
                 stride=2, pad=1):
     """Channels last, padding by a clamped index and a select."""
@@ -733,9 +755,11 @@ def kernels():
               matrix_product("product_f16_shares", "f16", 130, 136, 512, batch=4, shares=True),
               matrix_product("product_f16_bands", "f16", 1024, 1152, 40),
               matrix_product("product_bf16", "bf16", 64, 96, 64, transposed=True),
+              matrix_product("product_f16_blocks", "f16", 72, 88, 72, batch=3),
+              matrix_product("product_i8_blocks", "i8", 70, 80, 80),
               matrix_product("product_f64", "f64", 70, 40, 33),
               matrix_product("product_i8", "i8", 100, 72, 912, transposed=True),
-              dynamic_matmul(), dynamic_product(),
+              dynamic_matmul(), dynamic_product(), dynamic_rows(),
               convolution("convolution"),
               convolution("convolution_grouped", groups=4),
               convolution("convolution_groups", groups=2, size=28, channels=32,

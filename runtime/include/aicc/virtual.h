@@ -105,6 +105,26 @@ enum {
   AICC_VIRTUAL_B_ACROSS = 1u << 1
 };
 
+/* A block of a matrix in the device's memory as lanes hold it: the layout's first
+ * number is the line from the block's first one on, the second the element from
+ * its first place on. The matrix begins at a multiple of `begin_alignment`; of
+ * its lines' bytes and the bytes from line to line there are multiples and bounds,
+ * and no more lines than a line may have bytes. */
+typedef struct aicc_virtual_block {
+  uint32_t element_bytes;
+  uint32_t place_bytes; /* unit of the block's first place */
+  uint32_t begin_alignment, pitch_alignment, width_alignment;
+  uint32_t shortest, longest;
+  aicc_virtual_layout layout;
+} aicc_virtual_block;
+
+/* The matrix, the same for all lanes, and the block's first place and line. */
+typedef struct aicc_virtual_place {
+  const void *begin;
+  int32_t width, height, pitch; /* bytes of a line; lines; bytes between lines */
+  int32_t place, line;
+} aicc_virtual_place;
+
 typedef struct aicc_virtual_services {
   uint32_t version; /* AICC_VIRTUAL_VERSION */
   uint32_t reserved;
@@ -168,6 +188,10 @@ typedef struct aicc_virtual_services {
    * is more than there is. */
   void (*view)(aicc_virtual_thread *self, const void *address, uint64_t bytes,
                uint32_t site);
+  /* All lanes of the subgroup: `to` gets the lane's elements of a block, 0 for
+   * those outside of the matrix. */
+  void (*load_block)(aicc_virtual_thread *self, const aicc_virtual_block *what,
+                     const aicc_virtual_place *from, void *to, uint32_t site);
 } aicc_virtual_services;
 
 /* What a map (aicc/tensors.h) is on a virtual device: 128 bytes. */
