@@ -33,6 +33,10 @@ bash "$ROOT/scripts/install.sh" test
 export AICC_TEST_DATA=${AICC_TEST_DATA:-$ROOT/../shared/data}
 [ -d "$AICC_TEST_DATA" ] || say "SKIP the conformance cases: no folder $AICC_TEST_DATA (set AICC_TEST_DATA)"
 use_intel_runtime
+# What a full disk breaks are tests that write models, half an hour from here.
+needed=8
+free=$(($(df --output=avail -k "$ROOT" | tail -1) / (1 << 20)))
+[ "$free" -ge $needed ] || say "WARNING: $free GiB free in $ROOT; builds, exported models and packages take up to $needed"
 
 begin=$SECONDS
 failed=0
