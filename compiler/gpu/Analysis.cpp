@@ -229,6 +229,50 @@ Operation *aicc::gpu::combinerOf(linalg::GenericOp generic) {
   return nullptr;
 }
 
+/// Whether a tensor is zero everywhere by how it is made.
+static bool isFilledWithZero(Value tensor) {
+  Value filled = tensor;
+  if (auto fill = tensor.getDefiningOp<linalg::GenericOp>())
+    filled = fill.getNumDpsInputs() ? Value() : yielded(fill);
+  Attribute constant;
+  return filled && (matchPattern(filled, m_Zero()) ||
+                    (matchPattern(filled, m_Constant(&constant)) &&
+                     matchPattern(constant, m_Zero())));
+}
+
+std::optional<BestElement>
+aicc::gpu::matchBestElement(linalg::GenericOp generic) {
+  if (generic.getNumResults() != 2 || generic.getNumReductionLoops() != 1)
+    return std::nullopt;
+  Operation *end = generic.getBlock()->getTerminator();
+  auto best = end->getOperand(0).getDefiningOp<arith::SelectOp>(),
+       place = end->getOperand(1).getDefiningOp<arith::SelectOp>();
+  if (!best || !place || best.getCondition() != place.getCondition() ||
+      best.getFalseValue() != generic.getRegionOutputArgs()[0] ||
+      place.getFalseValue() != generic.getRegionOutputArgs()[1] ||
+      usesAccumulator(generic, best.getTrueValue()) ||
+      !isFilledWithZero(generic.getDpsInits()[1]))
+    return std::nullopt;
+  auto cast = place.getTrueValue().getDefiningOp<arith::IndexCastOp>();
+  auto index = cast ? cast.getIn().getDefiningOp<linalg::IndexOp>() : nullptr;
+  SmallVector<unsigned> reduced;
+  generic.getReductionDims(reduced);
+  if (!index || index.getDim() != reduced[0])
+    return std::nullopt;
+  SmallVector<Value> work{best.getCondition()};
+  while (!work.empty()) {
+    Value value = work.pop_back_val();
+    if (value == best.getTrueValue() || value == best.getFalseValue())
+      continue;
+    Operation *op = value.getDefiningOp();
+    if (!op || isa<linalg::IndexOp>(op))
+      return std::nullopt;
+    work.append(op->operand_begin(), op->operand_end());
+  }
+  return BestElement{best.getTrueValue(), place.getTrueValue(),
+                     best.getCondition()};
+}
+
 std::optional<Contraction>
 aicc::gpu::matchContraction(linalg::GenericOp generic) {
   Operation *sum = combinerOf(generic);

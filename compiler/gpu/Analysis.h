@@ -111,6 +111,14 @@ SmallVector<unsigned> rowDims(exec::KernelOp kernel, Value result);
 /// The operation that joins two partial results, if there is one.
 mlir::Operation *combinerOf(mlir::linalg::GenericOp generic);
 
+/// A reduction to the best element and where it is: (best, place) become (x,
+/// index) where `wins`, which depends on x and the best one only. Places are
+/// 0 in the beginning.
+struct BestElement {
+  Value x, place, wins; // of the body
+};
+std::optional<BestElement> matchBestElement(mlir::linalg::GenericOp generic);
+
 } // namespace aicc::gpu
 
 #endif // AICC_COMPILER_GPU_ANALYSIS_H

@@ -94,13 +94,38 @@ static Value shuffle(Emitter &e, Value value, unsigned offset) {
                               : moved;
 }
 
-static Value combine(Emitter &e, Operation *combiner, Value x, Value y) {
-  IRMapping mapping;
-  mapping.map(combiner->getOperand(0), x);
-  mapping.map(combiner->getOperand(1), y);
-  Operation *copy = e.b.clone(*combiner, mapping);
-  copy->setLoc(e.loc);
-  return copy->getResult(0);
+/// Partial results of a reduction joined, one value for each of its results.
+/// Of equally good elements the one that comes first in the row is `x`.
+static SmallVector<Value> combine(Emitter &e, linalg::GenericOp generic,
+                                  ArrayRef<Value> x, ArrayRef<Value> y) {
+  if (Operation *combiner = combinerOf(generic)) {
+    IRMapping mapping;
+    mapping.map(combiner->getOperand(0), x[0]);
+    mapping.map(combiner->getOperand(1), y[0]);
+    Operation *copy = e.b.clone(*combiner, mapping);
+    copy->setLoc(e.loc);
+    return {copy->getResult(0)};
+  }
+  BestElement best = *matchBestElement(generic);
+  Value swap =
+      arith::CmpIOp::create(e.b, e.loc, arith::CmpIPredicate::slt, y[1], x[1]);
+  Value first[2], then[2];
+  for (unsigned i : {0, 1}) {
+    first[i] = e.select(swap, y[i], x[i]);
+    then[i] = e.select(swap, x[i], y[i]);
+  }
+  Point point{generic, {}, {}};
+  point.map.map(best.x, then[0]);
+  point.map.map(generic.getRegionOutputArgs()[0], first[0]);
+  Value wins = e.evaluate(point, best.wins);
+  if (!wins)
+    return {first[0], first[1]};
+  return {e.select(wins, then[0], first[0]), e.select(wins, then[1], first[1])};
+}
+
+/// Whether threads can share a reduction out.
+static bool isShareable(linalg::GenericOp generic) {
+  return combinerOf(generic) || matchBestElement(generic);
 }
 
 namespace {
@@ -127,8 +152,8 @@ private:
   ArrayRef<std::pair<Value, Value>> places(const Runs &runs);
   SmallVector<Value> indexOf(Value reduction, unsigned column);
   void select(unsigned column);
-  SmallVector<Value> across(Operation *combiner, SmallVector<Value> values,
-                            unsigned stage);
+  SmallVector<Value> across(linalg::GenericOp generic,
+                            SmallVector<Value> values, unsigned stage);
   SmallVector<Value> partial(linalg::GenericOp generic, const Runs &runs,
                              ArrayRef<unsigned> reduced);
   using ForElements = llvm::function_ref<void(
@@ -210,7 +235,7 @@ void RowEmitter::chooseThreads() {
                             : AffineMap::get(e.kernel.getContext());
     aside &= !own.empty() && map.getNumResults() &&
              map.getResults().back() == result.getResult(own.back());
-    if (!combinerOf(stage))
+    if (!isShareable(stage))
       return;
   }
   e.kernel.walk([&](Operation *op) {
@@ -331,49 +356,66 @@ void RowEmitter::select(unsigned column) {
     e.provide(tensor, values[column]);
 }
 
-/// The combination of one value per thread, known to all threads of the row;
-/// one for each of a thread's rows.
-SmallVector<Value> RowEmitter::across(Operation *combiner,
+/// What the threads of a row have, joined and known to all of them: the values
+/// of the reduction's results, for each of a thread's rows.
+SmallVector<Value> RowEmitter::across(linalg::GenericOp generic,
                                       SmallVector<Value> values,
                                       unsigned stage) {
   if (threads == 1)
     return values;
   const unsigned subgroup = e.options.subgroup;
   const unsigned slots = e.options.workgroup / threads;
+  const unsigned results = generic.getNumResults();
+  auto ofRow = [&](unsigned column) {
+    return MutableArrayRef(values).slice(column * results, results);
+  };
   // Threads of a subgroup that have one row are `slots` apart, or side by side.
   unsigned apart = sideBySide ? std::min(slots, subgroup) : 1;
   for (unsigned offset = subgroup / 2; offset >= apart; offset /= 2)
-    for (Value &value : values)
-      value = combine(e, combiner, value, shuffle(e, value, offset));
+    for (unsigned column = 0; column < columns; ++column) {
+      SmallVector<Value> others;
+      for (Value value : ofRow(column))
+        others.push_back(shuffle(e, value, offset));
+      llvm::copy(combine(e, generic, ofRow(column), others),
+                 ofRow(column).begin());
+    }
   unsigned parts = sideBySide ? threads * apart / subgroup // of a row
                               : threads / subgroup;
   if (parts <= 1)
     return values;
-  Type type = values[0].getType(), stored = storageType(type);
-  unsigned bytes = bytesOf(type), width = slots * columns;
-  Value memory =
-      e.shared(stored, width * parts, ("partial" + Twine(stage)).str());
+  unsigned width = slots * columns;
+  SmallVector<Value> memory;
+  for (auto [i, value] : llvm::enumerate(ofRow(0)))
+    memory.push_back(
+        e.shared(storageType(value.getType()), width * parts,
+                 ("partial" + Twine(stage) + (i ? "place" : "")).str()));
   Value part = sideBySide ? e.div(position, e.constant(subgroup / apart))
                           : e.rem(e.group, e.constant(parts));
-  auto place = [&](Value part, unsigned column) {
+  auto place = [&](unsigned result, Value part, unsigned column) {
     Value at =
         e.add(e.mul(part, e.constant(width)),
               e.add(e.mul(slot, e.constant(columns)), e.constant(column)));
-    return e.sharedPointer(memory, stored, at);
+    return e.sharedPointer(memory[result],
+                           storageType(values[result].getType()), at);
   };
-  e.guarded(apart == subgroup ? Value() : e.less(e.lane, e.constant(apart)),
-            [&] {
-              for (auto [column, value] : llvm::enumerate(values))
-                e.store(value, place(part, column), bytes);
-            });
+  e.guarded(
+      apart == subgroup ? Value() : e.less(e.lane, e.constant(apart)), [&] {
+        for (unsigned column = 0; column < columns; ++column)
+          for (auto [i, value] : llvm::enumerate(ofRow(column)))
+            e.store(value, place(i, part, column), bytesOf(value.getType()));
+      });
   e.barrier();
-  for (auto [column, value] : llvm::enumerate(values)) {
-    Value total;
+  for (unsigned column = 0; column < columns; ++column) {
+    SmallVector<Value> total;
     for (unsigned i = 0; i < parts; ++i) {
-      Value other = e.load(stored, place(e.constant(i), column), bytes);
-      total = total ? combine(e, combiner, total, other) : other;
+      SmallVector<Value> other;
+      for (auto [result, value] : llvm::enumerate(ofRow(column)))
+        other.push_back(e.load(storageType(value.getType()),
+                               place(result, e.constant(i), column),
+                               bytesOf(value.getType())));
+      total = total.empty() ? other : combine(e, generic, total, other);
     }
-    value = total;
+    llvm::copy(total, ofRow(column).begin());
   }
   return values;
 }
@@ -403,15 +445,23 @@ static SmallVector<ArgumentRead> streamsOf(linalg::GenericOp generic) {
 SmallVector<Value> RowEmitter::partial(linalg::GenericOp generic,
                                        const Runs &runs,
                                        ArrayRef<unsigned> reduced) {
-  Operation *combiner = combinerOf(generic);
-  Value neutral = arith::ConstantOp::create(
-      e.b, e.loc, *arith::getNeutralElement(combiner));
+  const unsigned results = generic.getNumResults();
   std::vector<SmallVector<Value>> loopsOfRow;
   for (unsigned column = 0; column < columns; ++column)
     loopsOfRow.push_back(
         e.loopsAt(generic, 0, indexOf(generic->getResult(0), column)));
-  // Sums that don't wait for each other.
-  SmallVector<Value> sums(columns * runs.each, neutral);
+  // Sums that don't wait for each other, values of all results each.
+  SmallVector<Value> sums;
+  Operation *combiner = combinerOf(generic);
+  for (unsigned i = 0; i < columns * runs.each; ++i)
+    if (combiner)
+      sums.push_back(arith::ConstantOp::create(
+          e.b, e.loc, *arith::getNeutralElement(combiner)));
+    else
+      sums.append(
+          e.initials(generic, indexOf(generic->getResult(0), i / runs.each)));
+  if (e.failed)
+    return sums;
   auto forElements =
       [&](Value at, llvm::function_ref<void(unsigned, ArrayRef<Value>)> body) {
         SmallVector<Value> inside = e.delinearize(at, runs.sizes);
@@ -429,8 +479,12 @@ SmallVector<Value> RowEmitter::partial(linalg::GenericOp generic,
   auto step = [&](Value at, Value exists, MutableArrayRef<Value> sums) {
     forElements(at, [&](unsigned i, ArrayRef<Value> loops) {
       select(i / runs.each);
-      Value next = e.yields(generic, loops, sums[i])[0];
-      sums[i] = exists && !e.failed ? e.select(exists, next, sums[i]) : next;
+      auto own = sums.slice(i * results, results);
+      SmallVector<Value> next = e.yields(generic, loops, own);
+      if (e.failed)
+        return;
+      for (auto [value, now] : llvm::zip(own, next))
+        value = exists ? e.select(exists, now, value) : now;
     });
   };
   if (isUnrolled(runs))
@@ -440,11 +494,14 @@ SmallVector<Value> RowEmitter::partial(linalg::GenericOp generic,
     rolled(generic, runs, sums, forElements, step);
   SmallVector<Value> values;
   for (unsigned column = 0; column < columns && !e.failed; ++column) {
-    auto own = MutableArrayRef(sums).slice(column * runs.each, runs.each);
+    auto own = [&](unsigned i) {
+      return MutableArrayRef(sums).slice((column * runs.each + i) * results,
+                                         results);
+    };
     for (unsigned count = runs.each / 2; count; count /= 2)
       for (unsigned i = 0; i < count; ++i)
-        own[i] = combine(e, combiner, own[i], own[i + count]);
-    values.push_back(own[0]);
+        llvm::copy(combine(e, generic, own(i), own(i + count)), own(i).begin());
+    llvm::append_range(values, own(0));
   }
   return values;
 }
@@ -454,7 +511,7 @@ SmallVector<Value> RowEmitter::partial(linalg::GenericOp generic,
 void RowEmitter::rolled(linalg::GenericOp generic, const Runs &runs,
                         SmallVector<Value> &sums, ForElements forElements,
                         Step step) {
-  const unsigned width = sums.size();
+  const unsigned width = sums.size(), results = generic.getNumResults();
   int64_t ahead = 8;
   while (ahead > 1 && !fits(ahead * width, 64))
     ahead /= 2;
@@ -486,7 +543,10 @@ void RowEmitter::rolled(linalg::GenericOp generic, const Runs &runs,
                       loaded = loaded.drop_front();
                     }
                     select(element / runs.each);
-                    sums[element] = e.yields(generic, loops, sums[element])[0];
+                    auto own = sums.slice(element * results, results);
+                    SmallVector<Value> next = e.yields(generic, loops, own);
+                    if (!e.failed)
+                      llvm::copy(next, own.begin());
                     for (const ArgumentRead &stream : streams)
                       e.withdraw(stream.argument);
                   });
@@ -558,24 +618,29 @@ void RowEmitter::stage(linalg::GenericOp generic, unsigned number) {
                  "symbols";
     return;
   }
-  Operation *combiner = combinerOf(generic);
   SmallVector<Value> values =
       partial(generic, runsOf(reducedSizes, contiguous(generic)), reduced);
   if (e.failed)
     return;
-  values = across(combiner, std::move(values), number);
-  for (auto [column, value] : llvm::enumerate(values)) {
-    select(column);
-    Value init = e.initials(generic, indexOf(result, column))[0];
-    if (e.failed)
-      return;
-    Attribute constant;
-    bool trivial = matchPattern(init, m_Constant(&constant)) &&
-                   constant == *arith::getNeutralElement(combiner);
-    if (!trivial)
-      value = combine(e, combiner, init, value);
+  values = across(generic, std::move(values), number);
+  if (Operation *combiner = combinerOf(generic))
+    for (auto [column, value] : llvm::enumerate(values)) {
+      select(column);
+      Value init = e.initials(generic, indexOf(result, column))[0];
+      if (e.failed)
+        return;
+      Attribute constant;
+      bool trivial = matchPattern(init, m_Constant(&constant)) &&
+                     constant == *arith::getNeutralElement(combiner);
+      if (!trivial)
+        value = combine(e, generic, init, value)[0];
+    }
+  for (auto [i, tensor] : llvm::enumerate(generic->getResults())) {
+    SmallVector<Value> ofRows;
+    for (unsigned column = 0; column < columns; ++column)
+      ofRows.push_back(values[column * generic.getNumResults() + i]);
+    totals.push_back({tensor, std::move(ofRows)});
   }
-  totals.push_back({result, std::move(values)});
 }
 
 /// One result: a number of the row, or one for each element inside.

@@ -714,22 +714,39 @@ def reduction(name, shape, axes, kind, dtype="f32"):
     return Kernel(kernel(name, [("x", t)], [r], body, ["%0"]), make)
 
 
-def arg_max():
-    t, r, i = "tensor<40x100xf32>", "tensor<40xf32>", "tensor<40xi64>"
-    body = fill("%n", r, "0xFF800000") + fill("%z", i, "0")
-    body += generic("%0:2", 2, "pr", [("%x", t, "d0, d1")],
-                    [("%n", r, "d0"), ("%z", i, "d0")],
-                    "      %k = linalg.index 1 : index\n"
-                    "      %j = arith.index_cast %k : index to i64\n"
-                    "      %c = arith.cmpf ogt, %i0, %o0 : f32\n"
-                    "      %v = arith.select %c, %i0, %o0 : f32\n"
+def arg_max(name, rows, columns, axis=1, last=False, dtype="f32"):
+    """Of numbers with many equal ones and, of floats, some that are none; the last of equal ones if `last`."""
+    count, own, kinds = (rows, "d0", "pr") if axis else (columns, "d1", "rp")
+    t, r, i = f"tensor<{rows}x{columns}x{dtype}>", f"tensor<{count}x{dtype}>", f"tensor<{count}xi64>"
+    if dtype == "f32":
+        wins = (f"      %c0 = arith.cmpf {'oge' if last else 'ogt'}, %i0, %o0 : f32\n"
+                "      %n = arith.cmpf uno, %i0, %i0 : f32\n" +
+                ("      %c = arith.ori %c0, %n : i1\n" if last else
+                 "      %y = arith.cmpf ord, %o0, %o0 : f32\n"
+                 "      %a = arith.andi %n, %y : i1\n"
+                 "      %c = arith.ori %c0, %a : i1\n"))
+    else:
+        wins = f"      %c = arith.cmpi {'sge' if last else 'sgt'}, %i0, %o0 : {dtype}\n"
+    body = fill("%n", r, "0xFF800000" if dtype == "f32" else "-2147483648") + fill("%z", i, "0")
+    body += generic("%0:2", 2, kinds, [("%x", t, "d0, d1")],
+                    [("%n", r, own), ("%z", i, own)],
+                    f"      %k = linalg.index {axis} : index\n"
+                    "      %j = arith.index_cast %k : index to i64\n" + wins +
+                    f"      %v = arith.select %c, %i0, %o0 : {dtype}\n"
                     "      %w = arith.select %c, %j, %o1 : i64\n"
-                    "      linalg.yield %v, %w : f32, i64")
+                    f"      linalg.yield %v, %w : {dtype}, i64")
 
     def make(rng, _):
-        x = rng.standard_normal((40, 100), np.float32)
-        return [x], [x.argmax(1)]
-    return Kernel(kernel("arg_max", [("x", t)], [i], body, ["%0#1"]), make)
+        if dtype != "f32":
+            x = rng.integers(-20, 20, (rows, columns)).astype(np.int32)
+        else:
+            x = np.round(rng.standard_normal((rows, columns), np.float32) * 2)
+            x[rng.random(x.shape) < 0.5 / x.shape[axis]] = np.nan
+            (x if axis else x.T)[0] = -np.inf
+        if not last:
+            return [x], [x.argmax(axis)]
+        return [x], [x.shape[axis] - 1 - np.flip(x, axis).argmax(axis)]
+    return Kernel(kernel(name, [("x", t)], [i], body, ["%0#1"]), make)
 
 
 def kernels():
@@ -784,7 +801,10 @@ def kernels():
               reduction("max_i64", (6, 500), (1,), "max", "i64"),
               reduction("max_inner", (6, 2000), (1,), "max"),
               reduction("max_outer", (50, 5000), (0,), "max"),
-              reduction("sum_f64", (6, 500), (1,), "sum", "f64"), arg_max()] + attentions():
+              reduction("sum_f64", (6, 500), (1,), "sum", "f64"),
+              arg_max("arg_max", 40, 100), arg_max("arg_max_short", 50, 9), arg_max("arg_max_last", 6, 3000, last=True),
+              arg_max("arg_max_long", 2, 30001), arg_max("arg_max_columns", 600, 72, axis=0, dtype="i32"),
+              arg_max("arg_max_columns_last", 1500, 33, axis=0, last=True)] + attentions():
         name = k.text[k.text.index("@") + 1:k.text.index("(")]
         result[name] = k
     return result

@@ -109,3 +109,49 @@ exec.kernel @columns(%x: tensor<4096x1024xf16>) -> (tensor<1024xf32>) {
   } -> tensor<1024xf32>
   exec.return %s : tensor<1024xf32>
 }
+
+// The best element and where it is: of two threads' parts that are equally good
+// the one that comes first in the row stays.
+// CHECK-LABEL: llvm.func @arg_max
+// CHECK-SAME: grid = "() -> (8, 1, 1)"
+// CHECK: gpu.shuffle
+// CHECK: %[[SWAP:.*]] = arith.cmpi slt
+// CHECK-COUNT-4: arith.select %[[SWAP]]
+// CHECK: arith.cmpf ogt
+// CHECK: gpu.barrier
+// CHECK: arith.cmpi slt
+// CHECK: llvm.store
+exec.kernel @arg_max(%x: tensor<8x3000xf32>) -> (tensor<8xi64>) {
+  %n = arith.constant dense<0xFF800000> : tensor<8xf32>
+  %z = arith.constant dense<0> : tensor<8xi64>
+  %0:2 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0)>], iterator_types = ["parallel", "reduction"]} ins(%x : tensor<8x3000xf32>) outs(%n, %z : tensor<8xf32>, tensor<8xi64>) {
+  ^bb0(%i: f32, %o: f32, %p: i64):
+    %k = linalg.index 1 : index
+    %j = arith.index_cast %k : index to i64
+    %c = arith.cmpf ogt, %i, %o : f32
+    %v = arith.select %c, %i, %o : f32
+    %w = arith.select %c, %j, %p : i64
+    linalg.yield %v, %w : f32, i64
+  } -> (tensor<8xf32>, tensor<8xi64>)
+  exec.return %0#1 : tensor<8xi64>
+}
+
+// What starts elsewhere than at 0 is one thread's.
+// CHECK-LABEL: llvm.func @arg_max_from
+// CHECK-NOT: gpu.shuffle
+// CHECK: scf.for
+// CHECK: llvm.store
+exec.kernel @arg_max_from(%x: tensor<8x3000xf32>) -> (tensor<8xi64>) {
+  %n = arith.constant dense<0xFF800000> : tensor<8xf32>
+  %z = arith.constant dense<7> : tensor<8xi64>
+  %0:2 = linalg.generic {indexing_maps = [affine_map<(d0, d1) -> (d0, d1)>, affine_map<(d0, d1) -> (d0)>, affine_map<(d0, d1) -> (d0)>], iterator_types = ["parallel", "reduction"]} ins(%x : tensor<8x3000xf32>) outs(%n, %z : tensor<8xf32>, tensor<8xi64>) {
+  ^bb0(%i: f32, %o: f32, %p: i64):
+    %k = linalg.index 1 : index
+    %j = arith.index_cast %k : index to i64
+    %c = arith.cmpf ogt, %i, %o : f32
+    %v = arith.select %c, %i, %o : f32
+    %w = arith.select %c, %j, %p : i64
+    linalg.yield %v, %w : f32, i64
+  } -> (tensor<8xf32>, tensor<8xi64>)
+  exec.return %0#1 : tensor<8xi64>
+}
