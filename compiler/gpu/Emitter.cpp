@@ -202,22 +202,6 @@ Value Emitter::offset(BlockArgument argument, ArrayRef<Value> index) {
                                     mul(linear, constant(bytesOf(element))));
 }
 
-Value Emitter::view(BlockArgument argument) {
-  if (!options.view.make)
-    return nullptr;
-  int64_t bytes =
-      bytesOf(storageType(getElementTypeOrSelf(argument.getType())));
-  for (AffineExpr dim : dimsOf(kernel, argument)) {
-    auto known = dim ? graph::constantOf(dim) : std::nullopt;
-    if (!known || *known > BufferView::outside)
-      return nullptr;
-    bytes *= *known;
-    if (bytes > BufferView::outside)
-      return nullptr;
-  }
-  return options.view.make(b, loc, pointers[argument.getArgNumber()], bytes);
-}
-
 Value Emitter::loadArgument(BlockArgument argument, ArrayRef<Value> index) {
   Type element = getElementTypeOrSelf(argument.getType());
   Value at = address(argument, index);

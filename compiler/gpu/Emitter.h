@@ -91,11 +91,8 @@ public:
                 ArrayRef<Value> index);
   /// Where an element of an argument lies.
   Value address(mlir::BlockArgument argument, ArrayRef<Value> index);
-  /// The same as bytes from its begin, an i32: what fits into a view.
+  /// The same as bytes from its begin, an i32.
   Value offset(mlir::BlockArgument argument, ArrayRef<Value> index);
-  /// The view of an argument; null where the chip has none, or the argument
-  /// is of unknown size or too large.
-  Value view(mlir::BlockArgument argument);
   Value result(unsigned number, ArrayRef<Value> index);
   void store(unsigned number, ArrayRef<Value> index, Value value);
   /// What a result's memory holds at the moment.

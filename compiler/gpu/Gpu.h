@@ -47,9 +47,10 @@ struct AsyncCopy {
 struct BufferView {
   /// Views are no longer than that, and an offset of that is outside of all.
   static constexpr int64_t outside = int64_t(1) << 31;
-  /// (where it begins, bytes); null: there are none.
+  /// (where it begins, an i64 of bytes), the same for all threads of a
+  /// workgroup; null: there are none.
   std::function<mlir::Value(mlir::OpBuilder &, mlir::Location,
-                            mlir::Value pointer, int64_t bytes)>
+                            mlir::Value pointer, mlir::Value bytes)>
       make;
   std::function<mlir::Value(mlir::OpBuilder &, mlir::Location, mlir::Type,
                             mlir::Value view, mlir::Value offset)>

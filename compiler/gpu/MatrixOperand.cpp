@@ -70,12 +70,10 @@ MatrixOperand::MatrixOperand(Emitter &e, const MatrixPlan &plan, bool isA,
     memoryLines = lines / (lineBytes / bytes) * depth;
   if (source && plan.instruction->async && e.options.boxCopy.copy)
     findBoxes();
-  if (BlockArgument inMemory = tensorInMemory())
-    if ((view = e.view(inMemory)))
-      viewed = inMemory;
+  findView(loops);
   // From elsewhere than a view there are no zeros behind the last depth.
   auto knownDepth = graph::constantOf(depthTotal);
-  if (source && copiesByLanes() && !view &&
+  if (source && copiesByLanes() && !viewed &&
       !(knownDepth && *knownDepth % depth == 0))
     source = nullptr;
   if (byLanes) {
@@ -116,6 +114,71 @@ AffineMap MatrixOperand::mapOfTensor() {
   linalg::GenericOp generic = c.generic;
   return generic.getMatchingIndexingMap(
       &generic->getOpOperand(cast<BlockArgument>(inBody).getArgNumber()));
+}
+
+/// A view must be short. The rest of the tensor's dimensions that have known
+/// sizes may be whole; outer ones are indexed by the batch, which a workgroup
+/// has one of, or count lines, of which it has so many from its first one on.
+void MatrixOperand::findView(ArrayRef<AffineExpr> loops) {
+  BlockArgument inMemory = tensorInMemory();
+  if (!inMemory || !e.options.view.make)
+    return;
+  SmallVector<AffineExpr> tensorDims = dimsOf(e.kernel, inMemory);
+  ArrayRef<AffineExpr> index = mapOfTensor().getResults();
+  unsigned outer = tensorDims.size();
+  int64_t rest = bytes;
+  for (; outer; --outer) {
+    AffineExpr dim = tensorDims[outer - 1];
+    auto known = dim ? graph::constantOf(dim) : std::nullopt;
+    if (!known || *known > BufferView::outside ||
+        *known * rest > BufferView::outside)
+      break;
+    rest *= *known;
+  }
+  auto ofBatch = [&](AffineExpr expr) {
+    for (unsigned dim = 0; dim < loops.size(); ++dim)
+      if (expr.isFunctionOfDim(dim) && !llvm::is_contained(c.batch, dim))
+        return false;
+    return true;
+  };
+  auto line = llvm::find_if(
+      dims, [&](unsigned dim) { return !graph::isConstant(loops[dim], 1); });
+  bool oneLoop = llvm::count_if(dims, [&](unsigned dim) {
+                   return !graph::isConstant(loops[dim], 1);
+                 }) == 1;
+  if (outer && !ofBatch(index[outer - 1])) {
+    if (!oneLoop ||
+        index[outer - 1] != getAffineDimExpr(*line, e.b.getContext()) ||
+        rest > BufferView::outside / lines)
+      return;
+    viewsLines = true;
+  }
+  if (!llvm::all_of(index.take_front(outer - viewsLines), ofBatch))
+    return;
+  viewed = inMemory;
+  viewedDims = outer;
+  restBytes = rest;
+}
+
+void MatrixOperand::openView(ArrayRef<Value> point, Value first) {
+  if (!viewed)
+    return;
+  AffineMap map = mapOfTensor();
+  SmallVector<Value> index(map.getNumResults(), e.constant(0));
+  for (unsigned i = 0; i < viewedDims - viewsLines; ++i)
+    index[i] = e.apply(map.getResult(i), point);
+  Value length = e.constant(restBytes);
+  if (viewsLines) {
+    index[viewedDims - 1] = first;
+    Value left = e.add(e.apply(total), e.mul(first, e.constant(-1)));
+    Value most = e.constant(lines);
+    length = e.mul(e.select(e.less(left, most), left, most), length);
+  }
+  if (viewedDims)
+    viewBegin = e.offset(viewed, index);
+  view = e.options.view.make(
+      e.b, e.loc, e.address(viewed, index),
+      arith::IndexCastOp::create(e.b, e.loc, e.b.getI64Type(), length));
 }
 
 /// Copies want whole chunks that lie in memory as they are wanted: the loop of
@@ -352,6 +415,8 @@ Value MatrixOperand::viewOffset(ArrayRef<Value> point, Value inside) {
   for (AffineExpr expr : mapOfTensor().getResults())
     index.push_back(e.apply(expr, point));
   Value offset = e.offset(viewed, index);
+  if (viewBegin)
+    offset = arith::SubIOp::create(e.b, e.loc, offset, viewBegin);
   return inside ? e.select(inside, offset,
                            e.constant32(int32_t(BufferView::outside)))
                 : offset;
@@ -367,6 +432,8 @@ std::optional<int64_t> MatrixOperand::strideOf(unsigned loop) {
     AffineExpr step = simplifyAffineExpr(expr.replace(dim, dim + 1) - expr,
                                          map.getNumDims(), 0);
     auto steps = dyn_cast<AffineConstantExpr>(step);
+    if (steps && steps.getValue() == 0)
+      continue;
     auto elements = graph::constantOf(stride);
     if (!steps || !elements)
       return std::nullopt;

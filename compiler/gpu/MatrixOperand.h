@@ -41,6 +41,9 @@ public:
   AffineExpr total; // lines
   SmallVector<AffineExpr> sizes;
 
+  /// Given the loops of the batch and the first line of the workgroup's tile:
+  /// where the tensor in memory is, if it is read through a view.
+  void openView(ArrayRef<Value> point, Value first);
   /// What this thread brings of the slice from depth `k0` on, lines from
   /// `first` on: one vector per chunk.
   SmallVector<Value> fetch(SmallVector<Value> &point, Value first, Value k0);
@@ -95,6 +98,7 @@ private:
   /// The tensor in memory that the operand is; null if it is computed.
   mlir::BlockArgument tensorInMemory();
   mlir::AffineMap mapOfTensor();
+  void findView(ArrayRef<AffineExpr> loops);
   bool findSource(unsigned runningDim, AffineExpr runningSize);
   void findBoxes();
   void findLoad();
@@ -110,7 +114,10 @@ private:
   unsigned packed = 1;        // elements of 4 bytes
   mlir::BlockArgument source; // if it is copied
   mlir::BlockArgument viewed; // if it is read through a view
-  Value view;
+  unsigned viewedDims = 0;    // that have one index in the view, or count lines
+  int64_t restBytes = 0;      // of the other ones
+  bool viewsLines = false;    // the last of these dims counts lines
+  Value view, viewBegin;      // and what its begin is from the tensor's, an i32
   Value inBody;
   ArrayRef<unsigned> dims;
   SmallVector<AffineExpr> depthSizes;

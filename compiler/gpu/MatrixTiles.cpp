@@ -349,6 +349,9 @@ AffineExpr aicc::gpu::emitMatrixTiles(Emitter &e, const MatrixPlan &plan) {
   Value firstColumn =
       e.mul(tileIndex[c.batch.size() + 1], e.constant(plan.columns));
 
+  a.openView(point, firstRow);
+  b.openView(point, firstColumn);
+
   unsigned rowsEach = plan.rows / plan.subgroupRows,
            columnsEach = plan.columns / plan.subgroupColumns;
   // Several subgroups may execute an instruction together.

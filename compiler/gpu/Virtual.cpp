@@ -58,6 +58,10 @@ public:
     placeShared();
     rewrite();
     describe(entry);
+    if (llvm::any_of(instructions(*kernel), [](Instruction &inst) {
+          return inst.getType()->getScalarType()->isBFloatTy();
+        }))
+      defineRounding(m);
     std::string found;
     raw_string_ostream stream(found);
     if (error.empty() && verifyModule(m, &stream))

@@ -228,3 +228,25 @@ bool aicc::gpu::replaceCall(CallBase &call, Meaning meaning, VirtualCode &code,
     llvm_unreachable("no such call");
   }
 }
+
+void aicc::gpu::defineRounding(Module &module) {
+  LLVMContext &context = module.getContext();
+  auto *type = FunctionType::get(Type::getBFloatTy(context),
+                                 {Type::getFloatTy(context)}, false);
+  auto *function = Function::Create(type, GlobalValue::LinkOnceODRLinkage,
+                                    "__truncsfbf2", module);
+  function->setVisibility(GlobalValue::HiddenVisibility);
+  IRBuilder<> b(BasicBlock::Create(context, "", function));
+  Value *given = function->getArg(0);
+  Value *bits = b.CreateBitCast(given, b.getInt32Ty());
+  Value *upper = b.CreateLShr(bits, 16);
+  // To the nearest, of two the even one.
+  Value *rounded = b.CreateLShr(
+      b.CreateAdd(bits, b.CreateAdd(b.CreateAnd(upper, b.getInt32(1)),
+                                    b.getInt32(0x7fff))),
+      16);
+  Value *quiet = b.CreateOr(upper, b.getInt32(0x40));
+  Value *result = b.CreateSelect(b.CreateFCmpUNO(given, given), quiet, rounded);
+  b.CreateRet(b.CreateBitCast(b.CreateTrunc(result, b.getInt16Ty()),
+                              Type::getBFloatTy(context)));
+}

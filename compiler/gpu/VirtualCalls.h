@@ -47,6 +47,10 @@ public:
 bool replaceCall(llvm::CallBase &call, Meaning meaning, VirtualCode &code,
                  llvm::Value *&result);
 
+/// The host's code for vectors of bf16 may call a function that rounds to it,
+/// which its C library need not have: defines it.
+void defineRounding(llvm::Module &module);
+
 } // namespace aicc::gpu
 
 #endif // AICC_COMPILER_GPU_VIRTUALCALLS_H

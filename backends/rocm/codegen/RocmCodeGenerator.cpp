@@ -64,14 +64,11 @@ Value constant32(OpBuilder &b, Location loc, int32_t value) {
 aicc::gpu::BufferView viewOf(const Chip &chip) {
   aicc::gpu::BufferView view;
   view.make = [word = chip.rawBuffer](OpBuilder &b, Location loc, Value pointer,
-                                      int64_t bytes) -> Value {
+                                      Value bytes) -> Value {
     Type type = LLVM::LLVMPointerType::get(b.getContext(), 8);
     Value stride = LLVM::ConstantOp::create(b, loc, b.getI16Type(),
                                             b.getI16IntegerAttr(0));
-    Value records =
-        LLVM::ConstantOp::create(b, loc, b.getI64IntegerAttr(bytes));
-    return ROCDL::MakeBufferRsrcOp::create(b, loc, type, pointer, stride,
-                                           records,
+    return ROCDL::MakeBufferRsrcOp::create(b, loc, type, pointer, stride, bytes,
                                            constant32(b, loc, int32_t(word)));
   };
   // As words: not every vector of smaller elements is a type of the

@@ -464,6 +464,37 @@ def dynamic_rows():
                   make, [{0: 1}, {0: 64}, {0: 203}])
 
 
+def rows_of_loops(name, lines, n, k):
+    """Rows along one or two loops of unknown size, b as [n, k]."""
+    r = len(lines[0])
+    d = [f"d{i}" for i in range(r + 2)]
+    symbols = ", ".join(f"s{i}" for i in range(r))
+
+    def types(last, kind):
+        dims = "?x" * r
+        return (f"tensor<{dims}{last}x{kind}>",
+                f"tensor<{dims}{last}x{kind}, affine_map<()[{symbols}] -> ({symbols}, {last})>>")
+
+    (ta, aa), (tc, ac), tb = types(k, "f16"), types(n, "f32"), f"tensor<{n}x{k}xf16>"
+    body = "".join(f"    %s{i} = exec.symbol {i}\n" for i in range(r))
+    body += (f"    %e = tensor.empty({', '.join(f'%s{i}' for i in range(r))}) : {tc}\n"
+             "    %c = arith.constant 0.0 : f32\n")
+    index = ", ".join(d[:-1])
+    body += generic("%z", r + 1, "p" * (r + 1), [], ("%e", tc), "      linalg.yield %c : f32", index)
+    body += generic("%0", r + 2, "p" * (r + 1) + "r",
+                    [("%a", ta, ", ".join(d[:r] + d[-1:])), ("%b", tb, f"{d[r]}, {d[-1]}")], ("%z", tc),
+                    "      %x = arith.extf %i0 : f16 to f32\n      %y = arith.extf %i1 : f16 to f32\n"
+                    "      %p = arith.mulf %x, %y : f32\n      %s = arith.addf %o0, %p : f32\n"
+                    "      linalg.yield %s : f32", index)
+
+    def make(rng, s):
+        x = rng.standard_normal([s[i] for i in range(r)] + [k]).astype(np.float16)
+        y = rng.standard_normal((n, k)).astype(np.float16)
+        return [x, y], [np.matmul(x.astype(np.float32), y.T.astype(np.float32))]
+    return Kernel(kernel(name, [("a", f"{ta} as {aa}"), ("b", tb)], [ac], body, ["%0"]), make,
+                  [dict(enumerate(given)) for given in lines])
+
+
 def convolution(name, groups=1, size=14, channels=16, filters=32, span=3,
                 stride=2, pad=1):
     """Channels last, padding by a clamped index and a select."""
@@ -777,6 +808,8 @@ def kernels():
               matrix_product("product_f64", "f64", 70, 40, 33),
               matrix_product("product_i8", "i8", 100, 72, 912, transposed=True),
               dynamic_matmul(), dynamic_product(), dynamic_rows(),
+              rows_of_loops("rows_of_one_loop", [(1,), (150,)], 136, 200),
+              rows_of_loops("rows_of_two_loops", [(3, 50), (1, 7)], 72, 192),
               convolution("convolution"),
               convolution("convolution_grouped", groups=4),
               convolution("convolution_groups", groups=2, size=28, channels=32,
