@@ -9,8 +9,9 @@
 // multiplied is left to the target. Few multiply floats of eight bits, and
 // those not all of them: for the others operands become f16, which holds each
 // of their numbers exactly, or f32 where products are of those; once for an
-// operand, not for every product. Integers are multiplied and summed as
-// integers, exactly, or as f32 too.
+// operand, not for every product. Signed bytes are multiplied and summed as
+// integers, exactly; other integers, of nine bits at most, become f16, which
+// holds them, or f32.
 //
 //===----------------------------------------------------------------------===//
 
@@ -82,9 +83,13 @@ struct ConvertOperandsPass
 
   void convertIntegers(Operation *op) {
     OpBuilder builder(&getContext());
-    if (single) {
+    bool bytes = llvm::all_of(op->getOperands(), [](Value operand) {
+      return getElementTypeOrSelf(operand.getType()).isSignlessInteger(8);
+    });
+    if (single || !bytes) {
+      Type element = single ? builder.getF32Type() : builder.getF16Type();
       for (OpOperand &operand : op->getOpOperands())
-        operand.set(convert(operand.get(), builder.getF32Type()));
+        operand.set(convert(operand.get(), element));
       return;
     }
     auto type = cast<RankedTensorType>(op->getResult(0).getType());

@@ -59,7 +59,7 @@ std::unique_ptr<mlir::Pass> createPackWeightsPass(unsigned panel = 0,
                                                   OperatorFilter only = {});
 /// Operands of quantised products in types that the target multiplies: 8-bit
 /// floats stay if their type is one of `kept` (f8E4M3FN), else they become f16;
-/// integers are summed as i32. `single`: all of them as f32.
+/// signed bytes are summed as i32, other integers become f16. `single`: all of them as f32.
 std::unique_ptr<mlir::Pass>
 createConvertOperandsPass(std::vector<std::string> kept = {},
                           bool single = false, OperatorFilter only = {});

@@ -5,10 +5,10 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 """quantised_products.py [-k TEXT] [-v]
 
-Products and convolutions between DequantizeLinears, of signed bytes and of every
-8-bit float, with one scale and one per column, in models of f32 and f16, are run
-on the CPU and on virtual devices of chips that multiply the type and of chips
-that don't. Results are compared with onnx's reference implementation. The code
+Products and convolutions between DequantizeLinears, of signed bytes, of bytes with
+a zero point and of every 8-bit float, with one scale and one per column, in models
+of f32 and f16, are run on the CPU and on virtual devices of chips that multiply the
+type and of chips that don't. Results are compared with onnx's reference implementation. The code
 for the chips themselves must have the instruction of the type, or that of f16
 where the chip has none. -k takes cases with TEXT in their names.
 """
@@ -33,11 +33,11 @@ from aicc_runtime import Session  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper, save  # noqa: E402
 from onnx.reference import ReferenceEvaluator  # noqa: E402
 
-TYPES = {"s8": (TensorProto.INT8, numpy.int8), "e4m3": (TensorProto.FLOAT8E4M3FN, ml_dtypes.float8_e4m3fn),
+TYPES = {"u8": (TensorProto.UINT8, numpy.uint8), "s8": (TensorProto.INT8, numpy.int8),
+         "e4m3": (TensorProto.FLOAT8E4M3FN, ml_dtypes.float8_e4m3fn),
          "e5m2": (TensorProto.FLOAT8E5M2, ml_dtypes.float8_e5m2),
          "e4m3fnuz": (TensorProto.FLOAT8E4M3FNUZ, ml_dtypes.float8_e4m3fnuz),
          "e5m2fnuz": (TensorProto.FLOAT8E5M2FNUZ, ml_dtypes.float8_e5m2fnuz)}
-FLOATS = [name for name in TYPES if name != "s8"]
 # Chip: pattern of the instruction for each type; others are multiplied as f16.
 INSTRUCTIONS = {
     "cuda:sm_80": {"s8": r"mma\.sync\S*\.s32\.s8\.s8", "f16": r"mma\.sync\S*\.f32\.f16\.f16"},
@@ -78,6 +78,9 @@ def tensor(name, number, values):
 
 def make(kind, type, each, precision):
     """A product, or a convolution, of quantised operands; and its input."""
+    zero = helper.make_tensor("x_zero", TYPES[type][0], [], bytes([117 if type == "u8" else 0]), raw=True)
+    if type == "u8":
+        type = "s8"  # the weights
     number, dtype = TYPES[type]
     real, onnx_real = {"f32": (numpy.float32, TensorProto.FLOAT),
                        "f16": (numpy.float16, TensorProto.FLOAT16)}[precision]
@@ -95,10 +98,10 @@ def make(kind, type, each, precision):
     shape = [-1 if i == axis else 1 for i in range(len(weight))] if each else []
     values = floats / scale.reshape(shape)
     values = (numpy.round(values) if type == "s8" else values.astype(numpy.float32)).astype(dtype)
-    zero = helper.make_tensor("zero", number, [], b"\0", raw=True)
+    weight_zero = helper.make_tensor("w_zero", number, [], b"\0", raw=True)
     nodes = []
     initialisers = quantised("x", numpy.asarray(0.03 if type == "s8" else 0.7, real), zero, nodes, None)
-    initialisers += quantised("w", scale, zero, nodes, tensor("weights", number, values), axis if each else None)
+    initialisers += quantised("w", scale, weight_zero, nodes, tensor("weights", number, values), axis if each else None)
     nodes += [helper.make_node(operator[0], ["x", "w"], ["product"], name="product", **operator[1]),
               helper.make_node("Relu", ["product"], ["y"], name="relu")]
     graph = helper.make_graph(
@@ -151,7 +154,7 @@ def main():
         folder = pathlib.Path(temporary)
         # Every type, and every other choice with one of them.
         cases = [(kind, type, kind == "conv", "f32") for kind in ("matmul", "conv") for type in TYPES]
-        cases += [(kind, type, kind != "conv", "f16") for kind in ("matmul", "conv") for type in ("s8", "e4m3")]
+        cases += [(kind, type, kind != "conv", "f16") for kind in ("matmul", "conv") for type in ("u8", "s8", "e4m3")]
         for kind, type, each, precision in cases:
             name = f"{kind}_{type}_{'columns' if each else 'one'}_{precision}"
             if wanted not in name:

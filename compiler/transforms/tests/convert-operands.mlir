@@ -28,7 +28,17 @@ func.func @kept(%a: tensor<4x8xf8E5M2>, %b: tensor<8x4xf8E5M2>, %c: tensor<8x4xf
   return %d, %e : tensor<4x4xf32>, tensor<4x4xf32>
 }
 
-// Integers that are summed as f32 come from a quantised model; those that are
+// Bytes with a zero point take nine bits.
+// CHECK-LABEL: func.func @nine_bits
+// CHECK: graph.dot_general {{.*}}{accumulator = f32} : (tensor<4x8xf16>, tensor<8x4xf16>) -> tensor<4x4xf32>
+// F32-LABEL: func.func @nine_bits
+// F32: graph.dot_general {{.*}} : (tensor<4x8xf32>, tensor<8x4xf32>) -> tensor<4x4xf32>
+func.func @nine_bits(%a: tensor<4x8xi16>, %b: tensor<8x4xi8>) -> tensor<4x4xf32> {
+  %c = graph.dot_general %a, %b batch [] x [] contract [1] x [0] {accumulator = f32} : (tensor<4x8xi16>, tensor<8x4xi8>) -> tensor<4x4xf32>
+  return %c : tensor<4x4xf32>
+}
+
+// Bytes that are summed as f32 come from a quantised model; those that are
 // summed as integers say so themselves, and stay.
 // CHECK-LABEL: func.func @integers
 // CHECK: %[[SUM:.*]] = graph.dot_general %arg0, %arg1 {{.*}}{accumulator = i32} : (tensor<4x8xi8>, tensor<8x4xi8>) -> tensor<4x4xi32>
