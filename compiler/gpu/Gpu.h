@@ -139,6 +139,13 @@ struct Options {
   /// Reads that know a tensor's end.
   BufferView view;
   BlockLoads blockLoads;
+  /// Reads of shared memory that transpose: of 16 lanes each gives the address
+  /// of 4 elements of 16 bits, lane 4 j + i of those 4 i to 4 i + 3 of line j;
+  /// lane l gets element l of each of the 4 lines. The last operand are alias
+  /// scopes that it doesn't touch. Null: there are none.
+  std::function<mlir::Value(mlir::OpBuilder &, mlir::Location, mlir::Type,
+                            mlir::Value pointer, mlir::ArrayAttr apart)>
+      transposedLoad;
   /// Take the position in the subgroup from gpu.lane_id, not from the thread
   /// id (some compilers vectorise over the former only).
   bool laneId = false;

@@ -66,6 +66,9 @@ MatrixOperand::MatrixOperand(Emitter &e, const MatrixPlan &plan, bool isA,
       plan.instruction->async && plan.instruction->async->across &&
       (isA ? instruction.rows : instruction.columns) % (lineBytes / bytes) == 0)
     across = findSource(dims.back(), sizes.back());
+  if (byLanes && !source &&
+      canTranspose(lines / (isA ? plan.subgroupRows : plan.subgroupColumns)))
+    across = transposed = findSource(dims.back(), sizes.back());
   if (across)
     memoryLines = lines / (lineBytes / bytes) * depth;
   if (source && plan.instruction->async && e.options.boxCopy.copy)
@@ -74,8 +77,11 @@ MatrixOperand::MatrixOperand(Emitter &e, const MatrixPlan &plan, bool isA,
   // From elsewhere than a view there are no zeros behind the last depth.
   auto knownDepth = graph::constantOf(depthTotal);
   if (source && copiesByLanes() && !viewed &&
-      !(knownDepth && *knownDepth % depth == 0))
+      !(knownDepth && *knownDepth % depth == 0)) {
     source = nullptr;
+    across = transposed = false;
+    memoryLines = lines;
+  }
   if (byLanes) {
     auto domain = LLVM::AliasScopeDomainAttr::get(
         context, e.b.getStringAttr("copies"), StringAttr());
@@ -96,6 +102,10 @@ MatrixOperand::MatrixOperand(Emitter &e, const MatrixPlan &plan, bool isA,
   memory = e.shared(type, plan.stages * lines * depth, isA ? "a" : "b",
                     instruction.async ? 8 * lineBytes : chunkBytes);
   reading = layout;
+  if (transposed)
+    for (unsigned bit = 0; bit < 4; ++bit)
+      reading.lanes[bit] =
+          bit < 2 ? Basis{4u << bit, 0} : Basis{0, 1u << (bit - 2)};
   if (!e.options.matrixLoad.four.empty() && !instruction.async)
     findLoad();
 }
@@ -114,71 +124,6 @@ AffineMap MatrixOperand::mapOfTensor() {
   linalg::GenericOp generic = c.generic;
   return generic.getMatchingIndexingMap(
       &generic->getOpOperand(cast<BlockArgument>(inBody).getArgNumber()));
-}
-
-/// A view must be short. The rest of the tensor's dimensions that have known
-/// sizes may be whole; outer ones are indexed by the batch, which a workgroup
-/// has one of, or count lines, of which it has so many from its first one on.
-void MatrixOperand::findView(ArrayRef<AffineExpr> loops) {
-  BlockArgument inMemory = tensorInMemory();
-  if (!inMemory || !e.options.view.make)
-    return;
-  SmallVector<AffineExpr> tensorDims = dimsOf(e.kernel, inMemory);
-  ArrayRef<AffineExpr> index = mapOfTensor().getResults();
-  unsigned outer = tensorDims.size();
-  int64_t rest = bytes;
-  for (; outer; --outer) {
-    AffineExpr dim = tensorDims[outer - 1];
-    auto known = dim ? graph::constantOf(dim) : std::nullopt;
-    if (!known || *known > BufferView::outside ||
-        *known * rest > BufferView::outside)
-      break;
-    rest *= *known;
-  }
-  auto ofBatch = [&](AffineExpr expr) {
-    for (unsigned dim = 0; dim < loops.size(); ++dim)
-      if (expr.isFunctionOfDim(dim) && !llvm::is_contained(c.batch, dim))
-        return false;
-    return true;
-  };
-  auto line = llvm::find_if(
-      dims, [&](unsigned dim) { return !graph::isConstant(loops[dim], 1); });
-  bool oneLoop = llvm::count_if(dims, [&](unsigned dim) {
-                   return !graph::isConstant(loops[dim], 1);
-                 }) == 1;
-  if (outer && !ofBatch(index[outer - 1])) {
-    if (!oneLoop ||
-        index[outer - 1] != getAffineDimExpr(*line, e.b.getContext()) ||
-        rest > BufferView::outside / lines)
-      return;
-    viewsLines = true;
-  }
-  if (!llvm::all_of(index.take_front(outer - viewsLines), ofBatch))
-    return;
-  viewed = inMemory;
-  viewedDims = outer;
-  restBytes = rest;
-}
-
-void MatrixOperand::openView(ArrayRef<Value> point, Value first) {
-  if (!viewed)
-    return;
-  AffineMap map = mapOfTensor();
-  SmallVector<Value> index(map.getNumResults(), e.constant(0));
-  for (unsigned i = 0; i < viewedDims - viewsLines; ++i)
-    index[i] = e.apply(map.getResult(i), point);
-  Value length = e.constant(restBytes);
-  if (viewsLines) {
-    index[viewedDims - 1] = first;
-    Value left = e.add(e.apply(total), e.mul(first, e.constant(-1)));
-    Value most = e.constant(lines);
-    length = e.mul(e.select(e.less(left, most), left, most), length);
-  }
-  if (viewedDims)
-    viewBegin = e.offset(viewed, index);
-  view = e.options.view.make(
-      e.b, e.loc, e.address(viewed, index),
-      arith::IndexCastOp::create(e.b, e.loc, e.b.getI64Type(), length));
 }
 
 /// Copies want whole chunks that lie in memory as they are wanted: the loop of
@@ -316,6 +261,25 @@ void MatrixOperand::findLoad() {
   reading.lanes.append(tiles.begin(), tiles.end());
 }
 
+/// They want 16 lines in the lanes of a group and 4 neighbours in depth in a
+/// lane; everything else is in other bits. Parts are whole lines of memory.
+bool MatrixOperand::canTranspose(unsigned part) const {
+  constexpr unsigned group = 16, run = 4;
+  unsigned wide = lineBytes / bytes;
+  if (!e.options.transposedLoad || instruction.async || bytes != 2 ||
+      part % wide || e.options.workgroup / chunksOfLine % depth)
+    return false;
+  for (auto [bit, basis] : llvm::enumerate(layout.lanes))
+    if (bit < 4 ? basis.line != 1u << bit || basis.place
+                : basis.line % group || basis.place % run)
+      return false;
+  for (auto [bit, basis] : llvm::enumerate(layout.elements))
+    if (bit < 2 ? basis.place != 1u << bit || basis.line
+                : basis.line % group || basis.place % run)
+      return false;
+  return layout.lanes.size() >= 4 && layout.elements.size() >= 2;
+}
+
 Value MatrixOperand::exclusiveOr(Value x, Value y) {
   std::optional<int64_t> m = e.constantOf(x), n = e.constantOf(y);
   if (m && n)
@@ -410,126 +374,6 @@ SmallVector<Value> MatrixOperand::fetch(SmallVector<Value> &point, Value first,
   return vectors;
 }
 
-Value MatrixOperand::viewOffset(ArrayRef<Value> point, Value inside) {
-  SmallVector<Value> index;
-  for (AffineExpr expr : mapOfTensor().getResults())
-    index.push_back(e.apply(expr, point));
-  Value offset = e.offset(viewed, index);
-  if (viewBegin)
-    offset = arith::SubIOp::create(e.b, e.loc, offset, viewBegin);
-  return inside ? e.select(inside, offset,
-                           e.constant32(int32_t(BufferView::outside)))
-                : offset;
-}
-
-std::optional<int64_t> MatrixOperand::strideOf(unsigned loop) {
-  AffineMap map = mapOfTensor();
-  AffineExpr dim = getAffineDimExpr(loop, map.getContext());
-  int64_t sum = 0;
-  for (auto [expr, stride] :
-       llvm::zip(map.getResults(),
-                 stridesOf(dimsOf(e.kernel, viewed), map.getContext()))) {
-    AffineExpr step = simplifyAffineExpr(expr.replace(dim, dim + 1) - expr,
-                                         map.getNumDims(), 0);
-    auto steps = dyn_cast<AffineConstantExpr>(step);
-    if (steps && steps.getValue() == 0)
-      continue;
-    auto elements = graph::constantOf(stride);
-    if (!steps || !elements)
-      return std::nullopt;
-    sum += steps.getValue() * *elements;
-  }
-  return sum * bytes;
-}
-
-/// Beyond the edges nothing needs to be clamped: reading there touches nothing
-/// that doesn't exist. Depth there counts as zero; lines are never stored.
-SmallVector<Value> MatrixOperand::fetchView(SmallVector<Value> &point,
-                                            Value first, Value k0) {
-  auto knownDepth = graph::constantOf(depthTotal);
-  bool wholeDepth = knownDepth && *knownDepth % depth == 0;
-  AffineExpr last = mapOfTensor().getNumResults()
-                        ? mapOfTensor().getResults().back()
-                        : AffineExpr();
-  SmallVector<AffineExpr> tensorDims = dimsOf(e.kernel, viewed);
-  // How many neighbours along a loop, of `most`, one read may take: their
-  // places in memory begin at multiples of its size.
-  auto runOf = [&](unsigned dim, AffineExpr size, unsigned most) {
-    MLIRContext *context = e.b.getContext();
-    auto loop = graph::constantOf(size);
-    auto width = tensorDims.empty() ? std::nullopt
-                                    : graph::constantOf(tensorDims.back());
-    unsigned run = 1;
-    if (loop && width && last == getAffineDimExpr(dim, context))
-      while (run < most && *loop % (2 * run) == 0 && *width % (2 * run) == 0)
-        run *= 2;
-    return run;
-  };
-  unsigned along = runOf(c.reduced.back(), depthSizes.back(), elements);
-  unsigned beside = along > 1 ? 1 : runOf(dims.back(), sizes.back(), group);
-  std::optional<int64_t> inDepth = strideOf(c.reduced.back()),
-                         besideLine = strideOf(dims.back());
-  SmallVector<Value> vectors;
-  SmallVector<Chunk> all = chunks();
-  auto innermost = graph::constantOf(depthSizes.back());
-  bool wholeChunks = innermost && *innermost % elements == 0;
-  for (unsigned leader = 0; leader < all.size(); leader += group) {
-    SmallVector<Value> lineIndex =
-        e.delinearize(e.add(first, all[leader].line), sizes);
-    Value begin = e.add(k0, e.mul(all[leader].number, e.constant(elements)));
-    // For each line of the group the reads that make up its chunk.
-    std::vector<SmallVector<Value>> parts(group);
-    Value inside, firstOffset;
-    SmallVector<Value> depthIndex;
-    auto offsetAt = [&](unsigned i, unsigned line) -> Value {
-      // Known distances become part of the instruction.
-      int64_t apart = 0;
-      if (wholeChunks && inDepth && besideLine && firstOffset)
-        apart = i * *inDepth + line * *besideLine;
-      if (apart)
-        return arith::AddIOp::create(e.b, e.loc, firstOffset,
-                                     e.constant32(int32_t(apart)));
-      Value offset = viewOffset(point, inside);
-      if (!firstOffset)
-        firstOffset = offset;
-      return offset;
-    };
-    for (unsigned i = 0; i < elements; i += along) {
-      if (i == 0 || !wholeChunks) {
-        Value k = e.add(begin, e.constant(i));
-        if (!wholeDepth)
-          inside = e.less(k, e.apply(depthTotal));
-        depthIndex = e.delinearize(k, depthSizes);
-      }
-      for (auto [dim, value] : llvm::zip(c.reduced, depthIndex))
-        point[dim] = value;
-      if (wholeChunks)
-        point[c.reduced.back()] = e.add(depthIndex.back(), e.constant(i));
-      for (unsigned line = 0; line < group; line += beside) {
-        for (auto [dim, value] : llvm::zip(dims, lineIndex))
-          point[dim] = value;
-        point[dims.back()] = e.add(lineIndex.back(), e.constant(line));
-        unsigned run = std::max(along, beside);
-        Type read = run == 1 ? type : Type(VectorType::get({run}, type));
-        Value value =
-            e.options.view.load(e.b, e.loc, read, view, offsetAt(i, line));
-        for (unsigned j = 0; beside > 1 && j < beside; ++j)
-          parts[line + j].push_back(vector::ExtractOp::create(
-              e.b, e.loc, value, ArrayRef<int64_t>{j}));
-        if (beside == 1)
-          parts[line].push_back(value);
-      }
-    }
-    for (SmallVector<Value> &chunk : parts)
-      vectors.push_back(
-          along == 1
-              ? Value(vector::FromElementsOp::create(
-                    e.b, e.loc, VectorType::get({elements}, type), chunk))
-              : joined(chunk, along));
-  }
-  return vectors;
-}
-
 Value MatrixOperand::clampedLine(Value line) {
   auto known = graph::constantOf(total);
   if (known && *known % lines == 0)
@@ -557,73 +401,6 @@ void MatrixOperand::put(ArrayRef<Value> vectors, Value stage) {
     return;
   for (auto [chunk, vector] : llvm::zip(chunks(), vectors))
     e.store(vector, place(chunk, stage), chunkBytes);
-}
-
-bool MatrixOperand::copiesByLanes() const {
-  return copies() && e.options.asyncCopy.copy.empty();
-}
-
-unsigned MatrixOperand::copiesOfSlice() const {
-  return memoryLines * chunksOfLine / e.options.workgroup;
-}
-
-/// Neighbouring lanes fill neighbouring places, so it is on the other side that
-/// chunks change places: a lane brings the one that belongs where it writes.
-void MatrixOperand::copyByLanes(SmallVector<Value> &point, Value first,
-                                Value k0, Value stage) {
-  auto knownDepth = graph::constantOf(depthTotal);
-  bool wholeDepth = knownDepth && *knownDepth % depth == 0;
-  unsigned threads = e.options.workgroup;
-  auto [place, line] = e.splitThread(chunksOfLine);
-  // A pass of all threads is a multiple of the lines that turn alike.
-  Value number = exclusiveOr(place, turnOf(line));
-  // Slices behind the last one are copied, but never used.
-  if (wholeDepth && !view)
-    k0 = e.select(e.less(k0, e.apply(depthTotal)), k0, e.constant(0));
-  Value k = e.add(k0, e.mul(number, e.constant(elements)));
-  Value inside = wholeDepth ? Value() : e.less(k, e.apply(depthTotal));
-  for (auto [dim, value] : llvm::zip(c.reduced, e.delinearize(k, depthSizes)))
-    point[dim] = value;
-  // Neighbouring lines of the operand are as far apart as those of a loop if
-  // there is only one.
-  bool oneLoop = llvm::count_if(sizes, [](AffineExpr size) {
-                   return !graph::isConstant(size, 1);
-                 }) <= 1;
-  std::optional<int64_t> lineStride;
-  if (view && oneLoop && !graph::isConstant(sizes.back(), 1))
-    lineStride = strideOf(dims.back());
-  Value firstOffset;
-  for (unsigned pass = 0; pass < copiesOfSlice(); ++pass) {
-    Value own =
-        e.add(first, e.add(line, e.constant(pass * threads / chunksOfLine)));
-    if (!view)
-      own = clampedLine(own);
-    for (auto [dim, value] : llvm::zip(dims, e.delinearize(own, sizes)))
-      point[dim] = value;
-    Value at =
-        e.add(e.add(e.mul(stage, e.constant(lines * depth)),
-                    e.mul(e.group, e.constant(e.options.subgroup * elements))),
-              e.constant(pass * threads * elements));
-    Value to = e.sharedPointer(memory, type, at);
-    if (view) {
-      Value offset;
-      if (pass && lineStride)
-        offset = arith::AddIOp::create(
-            e.b, e.loc, firstOffset,
-            e.constant32(int32_t(pass * threads / chunksOfLine * *lineStride)));
-      else
-        offset = viewOffset(point, inside);
-      if (!pass)
-        firstOffset = offset;
-      e.options.laneCopy.copyView(e.b, e.loc, to, view, offset, copyScopes);
-      continue;
-    }
-    SmallVector<Value> index;
-    for (AffineExpr expr : mapOfTensor().getResults())
-      index.push_back(e.apply(expr, point));
-    e.options.laneCopy.copy(e.b, e.loc, to, e.address(source, index),
-                            copyScopes);
-  }
 }
 
 void MatrixOperand::copy(SmallVector<Value> &point, Value first, Value k0,
@@ -668,6 +445,18 @@ void MatrixOperand::setPart(Value line) {
     return laneCoordinate(e, e.lane, reading.lanes, member, from, to);
   };
   constexpr unsigned end = 1u << 16;
+  if (transposed) {
+    Value deep = coordinate(&Basis::place, 1, end);
+    lineBase = e.add(e.mul(line, e.constant(depth)),
+                     e.add(e.mul(deep, e.constant(lineBytes / bytes)),
+                           coordinate(&Basis::line, 1, elements)));
+    Value own =
+        exclusiveOr(coordinate(&Basis::line, elements, end), turnOf(deep));
+    for (unsigned i = 0; i < chunksOfLine; ++i)
+      turned.push_back(
+          e.mul(exclusiveOr(own, e.constant(i)), e.constant(elements)));
+    return;
+  }
   Value laneLine = coordinate(&Basis::line, 1, end);
   Value chunk = coordinate(&Basis::place, elements, end);
   Value inChunk = coordinate(&Basis::place, 1, elements);
@@ -720,6 +509,23 @@ Value MatrixOperand::fragment(unsigned line, unsigned place, Value stage) {
     return e.sharedPointer(memory, type, at);
   };
   unsigned count = layout.count();
+  if (transposed) {
+    constexpr unsigned run = 4;
+    unsigned wide = lineBytes / bytes;
+    SmallVector<Value> parts;
+    for (unsigned i = 0; i < count; i += run) {
+      Basis basis = layout.at(0, i);
+      unsigned x = line + basis.line, k = place + basis.place;
+      unsigned turn =
+          (x % wide / elements) ^ (k / (8 / chunksOfLine) % chunksOfLine);
+      Value at = e.add(e.add(base, turned[turn]),
+                       e.constant((x / wide * depth + k) * wide));
+      parts.push_back(e.options.transposedLoad(
+          e.b, e.loc, VectorType::get({run}, type),
+          e.sharedPointer(memory, type, at), copyScopes));
+    }
+    return joined(parts, run);
+  }
   if (!load.empty()) {
     SmallVector<Type> words(count / packed, e.b.getI32Type());
     Value loaded = e.intrinsic(

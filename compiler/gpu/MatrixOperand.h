@@ -102,6 +102,8 @@ private:
   bool findSource(unsigned runningDim, AffineExpr runningSize);
   void findBoxes();
   void findLoad();
+  /// Whether reads that transpose give the instruction's fragments.
+  bool canTranspose(unsigned part) const;
   Value joined(SmallVector<Value> parts, unsigned size);
   Value exclusiveOr(Value x, Value y);
 
@@ -129,6 +131,7 @@ private:
   bool alongDepth; // neighbours in memory are neighbours in depth
   bool across = false;
   bool direct;
+  bool transposed = false;     // by the reads of fragments
   unsigned group = 1;          // neighbouring lines that a thread takes at once
   SmallVector<unsigned> boxed; // loops of the tensor's dimensions, if it has
   BoxedTensor tensor;

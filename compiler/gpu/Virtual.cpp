@@ -275,9 +275,9 @@ private:
              b.getInt32(siteOf.lookup(&inst))});
   }
 
-  void reads(CallBase &call, Value *address, Value *bytes,
-             uint32_t align) override {
-    access(call, address, bytes, align, 0);
+  void reads(CallBase &call, Value *address, Value *bytes, uint32_t align,
+             uint32_t flags) override {
+    access(call, address, bytes, align, flags);
   }
   Value *site(CallBase &call) override {
     return b.getInt32(siteOf.lookup(&call));
@@ -687,6 +687,7 @@ private:
     case Meaning::viewCopy:
     case Meaning::lanesCopy:
     case Meaning::waitCounts:
+    case Meaning::loadTransposed:
       if (!replaceCall(call, meaning, *this, result))
         return fail("'" + call.getCalledFunction()->getName() +
                     "' in a form that a virtual device can't follow");

@@ -61,8 +61,9 @@ enum class Meaning {
   lanesCopy,  // (from, to, i32 bytes, i32 at both, i32)
   waitCounts, // (i32): bits 0 to 3 and 14, 15 say how many such copies may be
               // under way
-  copyCommit, // closes a group of such copies
-  copyWait,   // (i32 n): until all but n groups are done
+  loadTransposed, // (address): gpu::Options::transposedLoad
+  copyCommit,     // closes a group of such copies
+  copyWait,       // (i32 n): until all but n groups are done
   // Of instructions that work beside the threads: gpu::AsyncMatrix.
   matrixFence,
   matrixCommit,

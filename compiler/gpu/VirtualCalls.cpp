@@ -71,6 +71,34 @@ static Value *swapRows(CallBase &call, VirtualCode &code, uint32_t lanes) {
   return b.CreateInsertValue(result, b.CreateSelect(odd, y, ofX), 1);
 }
 
+/// Each lane reads its 4 elements; element j of the result is one of those of
+/// lane 4 j + l / 4 of the lane's 16.
+static Value *loadTransposed(CallBase &call, VirtualCode &code) {
+  IRBuilder<> &b = code.b;
+  auto *type = dyn_cast<FixedVectorType>(call.getType());
+  constexpr unsigned count = 4, bits = 16, bytes = 8;
+  if (!type || type->getNumElements() != count ||
+      type->getScalarSizeInBits() != bits)
+    return nullptr;
+  Value *address = code.plainPointer(call.getArgOperand(0));
+  code.reads(call, address, b.getInt64(bytes), bytes, AICC_VIRTUAL_SHARED);
+  Value *own = b.CreateAlignedLoad(b.getInt64Ty(), address, Align(bytes));
+  Value *lane = laneOf(code);
+  Value *first = b.CreateAnd(lane, b.getInt32(~15u));
+  Value *giver = b.CreateLShr(b.CreateAnd(lane, b.getInt32(15)), 2);
+  Value *place = b.CreateZExt(
+      b.CreateMul(b.CreateAnd(lane, b.getInt32(3)), b.getInt32(bits)),
+      b.getInt64Ty());
+  Value *result = PoisonValue::get(FixedVectorType::get(b.getInt16Ty(), count));
+  for (unsigned j = 0; j < count; ++j) {
+    Value *from = b.CreateAdd(first, b.CreateAdd(giver, b.getInt32(4 * j)));
+    Value *four = code.ofLane(call, own, from);
+    result = b.CreateInsertElement(
+        result, b.CreateTrunc(b.CreateLShr(four, place), b.getInt16Ty()), j);
+  }
+  return b.CreateBitCast(result, type);
+}
+
 namespace {
 
 /// A view is a pointer to where it begins and how many bytes it has.
@@ -109,7 +137,7 @@ public:
     constexpr uint64_t wordBytes = 4;
     code.reads(call, address,
                b.CreateSelect(inside, b.getInt64(bytes), b.getInt64(0)),
-               std::min(bytes, wordBytes));
+               std::min(bytes, wordBytes), /*flags=*/0);
     return b.CreateAlignedLoad(
         call.getType(), b.CreateSelect(inside, address, zeros), Align(1));
   }
@@ -224,6 +252,9 @@ bool aicc::gpu::replaceCall(CallBase &call, Meaning meaning, VirtualCode &code,
     return view.copyFrom();
   case Meaning::waitCounts:
     return view.wait();
+  case Meaning::loadTransposed:
+    result = loadTransposed(call, code);
+    return result;
   default:
     llvm_unreachable("no such call");
   }

@@ -31,9 +31,9 @@ public:
 
   virtual llvm::Value *service(size_t offset, llvm::Type *result,
                                llvm::ArrayRef<llvm::Value *> values) = 0;
-  /// Asks before memory of the device is read.
+  /// Asks before memory is read; flags as in aicc/virtual.h.
   virtual void reads(llvm::CallBase &call, llvm::Value *address,
-                     llvm::Value *bytes, uint32_t align) = 0;
+                     llvm::Value *bytes, uint32_t align, uint32_t flags) = 0;
   /// The value of another lane; all of the subgroup take part.
   virtual llvm::Value *ofLane(llvm::CallBase &call, llvm::Value *value,
                               llvm::Value *lane) = 0;

@@ -39,6 +39,7 @@ struct Chip {
   unsigned processors;
   bool inDefault;
   unsigned copyBytes; // of a lane, from global memory to LDS; 0: can't
+  bool transposes;    // by ds_read_b64_tr_b16
   uint32_t rawBuffer; // word 3 of the descriptor of a raw buffer
 };
 // Formats are ignored but must be valid; from RDNA on a bit is reserved to be
@@ -47,14 +48,15 @@ constexpr uint32_t rawOfCdna = 7 << 12 | 4 << 15,
                    rawOfRdna = rawOfCdna | 1 << 24 | 3u << 28;
 constexpr unsigned kilo = 1024;
 constexpr Chip chips[] = {
-    {"gfx90a", "gfx90a", 64, 64 * kilo, 110, false, 4, rawOfCdna},
-    {"gfx942", "gfx942", 64, 64 * kilo, 304, true, 4, rawOfCdna},
-    {"gfx950", "gfx950", 64, 160 * kilo, 256, false, 16, rawOfCdna},
-    {"gfx1100", "gfx1100", 32, 64 * kilo, 96, false, 0, rawOfRdna},
-    {"gfx1201", "gfx1201", 32, 64 * kilo, 64, false, 0, rawOfRdna},
-    {"gfx9-4-generic", "gfx942", 64, 64 * kilo, 304, false, 4, rawOfCdna},
-    {"gfx11-generic", "gfx1100", 32, 64 * kilo, 96, true, 0, rawOfRdna},
-    {"gfx12-generic", "gfx1201", 32, 64 * kilo, 64, true, 0, rawOfRdna}};
+    {"gfx90a", "gfx90a", 64, 64 * kilo, 110, false, 4, false, rawOfCdna},
+    {"gfx942", "gfx942", 64, 64 * kilo, 304, true, 4, false, rawOfCdna},
+    {"gfx950", "gfx950", 64, 160 * kilo, 256, false, 16, true, rawOfCdna},
+    {"gfx1100", "gfx1100", 32, 64 * kilo, 96, false, 0, false, rawOfRdna},
+    {"gfx1201", "gfx1201", 32, 64 * kilo, 64, false, 0, false, rawOfRdna},
+    {"gfx9-4-generic", "gfx942", 64, 64 * kilo, 304, false, 4, false,
+     rawOfCdna},
+    {"gfx11-generic", "gfx1100", 32, 64 * kilo, 96, true, 0, false, rawOfRdna},
+    {"gfx12-generic", "gfx1201", 32, 64 * kilo, 64, true, 0, false, rawOfRdna}};
 
 Value constant32(OpBuilder &b, Location loc, int32_t value) {
   return LLVM::ConstantOp::create(b, loc, b.getI32IntegerAttr(value));
@@ -176,6 +178,12 @@ class RocmCodeGenerator final : public aicc::gpu::Generator {
       if (record.chip == chip.name) {
         options.view = viewOf(chip);
         options.laneCopy = laneCopyOf(chip);
+        if (chip.transposes)
+          options.transposedLoad = [](OpBuilder &b, Location loc, Type type,
+                                      Value pointer, ArrayAttr apart) -> Value {
+            return ROCDL::ds_read_tr16_b64::create(
+                b, loc, type, pointer, ArrayAttr(), apart, ArrayAttr());
+          };
       }
     // Of 512 (with accumulation registers) or 256.
     options.fragmentRegisters = record.subgroup == 64 ? 320 : 112;
@@ -237,6 +245,7 @@ class RocmCodeGenerator final : public aicc::gpu::Generator {
         {"llvm.amdgcn.raw.ptr.buffer.load.lds", Meaning::viewCopy},
         {"llvm.amdgcn.raw.ptr.buffer.load", Meaning::viewLoad},
         {"llvm.amdgcn.global.load.lds", Meaning::lanesCopy},
+        {"llvm.amdgcn.ds.read.tr16.b64", Meaning::loadTransposed},
         {"llvm.amdgcn.s.waitcnt", Meaning::waitCounts},
     };
     return table;

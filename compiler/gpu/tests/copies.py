@@ -23,6 +23,9 @@ def product(name, m, n, k, batch=0):
 CASES = {
     "short": product("short", 4096, 4096, 4096),
     "edges": product("edges", 500, 500, 456),
+    "columns": kernels.matrix_product("columns", "f16", 4096, 4096, 4096),
+    "both": kernels.matrix_product("both", "f16", 4096, 4096, 4096, across=True),
+    "bytes": kernels.matrix_product("bytes", "i8", 4096, 4096, 4096, transposed=True),
     "long": product("long", 140000, 4096, 16384),
     "long_batch": product("long_batch", 4096, 4096, 4096, batch=128),
     "rows": kernels.rows_of_loops("rows", [(1,)], 4096, 4096),
@@ -66,6 +69,8 @@ def problems(name, copies, loop):
     waits = [int(n) for line in loop for n in re.findall(r"vmcnt\((\d+)\)", line)]
     if waits != [to_lds]:
         yield f"waits until {waits} copies are under way, expected once for {to_lds}"
+    if count("ds_read_b64_tr") and name not in ("columns", "both"):
+        yield "transposes what lies as it is wanted"
     if count("^s_barrier") != 1:
         yield f"{count('^s_barrier')} barriers, expected one"
 
