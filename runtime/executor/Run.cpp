@@ -221,6 +221,13 @@ Status RunState::set(Port &port, aicc_tensor &tensor, uint64_t bytes) {
     point(port, static_cast<char *>(owner.arena.get()) + owner.arenaBytes);
     return {};
   }
+  if (tensor.device == owner.device &&
+      !owner.device->flag(AICC_DEVICE_HOST_POINTERS) &&
+      reinterpret_cast<uintptr_t>(tensor.data) % package::bufferAlignment)
+    return invalidArgument("a tensor in the memory of " + owner.device->name +
+                           " begins at an address that is no multiple of " +
+                           std::to_string(package::bufferAlignment) +
+                           ", as kernels expect");
   if (tensor.device == owner.device ||
       (!tensor.device && owner.device->flag(AICC_DEVICE_HOST_POINTERS))) {
     point(port, tensor.data);

@@ -394,6 +394,25 @@ TEST_P(Replay, NotInOtherMemory) {
   }
 }
 
+TEST_P(Replay, MemoryBeginsWhereKernelsExpect) {
+  create(model());
+  aicc_device *device = deviceNamed("fake");
+  aicc_device::Memory memory;
+  ASSERT_TRUE(device->allocate(128, memory).ok());
+  Tensor x, y;
+  const int64_t dims[] = {2, 8};
+  ASSERT_EQ(
+      aicc_tensor_from_device(device, static_cast<char *>(memory.get()) + 4,
+                              AICC_F32, 2, dims, nullptr, nullptr, x.out()),
+      AICC_OK);
+  aicc_tensor *const inputs[] = {x};
+  ASSERT_EQ(aicc_session_run(session, inputs, 1, y.out(), 1),
+            AICC_INVALID_ARGUMENT);
+  EXPECT_STREQ(aicc_message(),
+               "a tensor in the memory of fake:0 begins at an address that is "
+               "no multiple of 64, as kernels expect");
+}
+
 TEST_P(Replay, NotWhileSomebodyLooks) {
   create(model());
   for (int round = 0; round < 3; ++round)

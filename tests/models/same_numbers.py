@@ -37,9 +37,10 @@ BOUNDS = {"f32": 1e-5, "f16": 5e-3, "bf16": 4e-2}
 AGAINST_REFERENCE = {"f32": 1e-4, "f16": 2 * BOUNDS["f16"], "bf16": 2 * BOUNDS["bf16"]}
 DEVICES = ["cuda:virtual@cuda:virtual:sm_80", "cuda:virtual@cuda:virtual:sm_90a",
            "rocm:virtual@rocm:virtual:gfx942", "rocm:virtual@rocm:virtual:gfx1100",
-           "rocm:virtual@rocm:virtual:gfx1201", "intel:virtual", "intel"]
+           "rocm:virtual@rocm:virtual:gfx1201", "intel:virtual", "intel:virtual@intel:virtual:dg2",
+           "intel:virtual@intel:virtual:pvc", "intel"]
 TARGETS = ("cpu,cuda:virtual:sm_80,cuda:virtual:sm_90a,rocm:virtual:gfx942,rocm:virtual:gfx1100,rocm:virtual:gfx1201,"
-           "intel:virtual,intel")
+           "intel:virtual,intel:virtual:dg2,intel:virtual:pvc,intel")
 SECONDS = 600
 
 

@@ -278,7 +278,8 @@ AICC_API aicc_status aicc_tensor_from_host(void *data, aicc_type type,
                                            void (*release)(void *context),
                                            void *context,
                                            aicc_tensor **out_tensor);
-/* Memory of a device, in its driver's terms. */
+/* Memory of a device, in its driver's terms. To run with it, it must begin at a
+ * multiple of 64 bytes where kernels don't take any memory of the host. */
 AICC_API aicc_status aicc_tensor_from_device(aicc_device *device, void *data,
                                              aicc_type type, size_t rank,
                                              const int64_t *dims,
