@@ -130,14 +130,21 @@ SmallVector<Value> MatrixOperand::fetchView(SmallVector<Value> &point,
   // How many neighbours along a loop, of `most`, one read may take: their
   // places in memory begin at multiples of its size.
   auto runOf = [&](unsigned dim, AffineExpr size, unsigned most) {
-    MLIRContext *context = e.b.getContext();
     auto loop = graph::constantOf(size);
     auto width = tensorDims.empty() ? std::nullopt
                                     : graph::constantOf(tensorDims.back());
+    if (!loop || !width)
+      return 1u;
+    AffineMap map = mapOfTensor();
+    AffineExpr step = getAffineDimExpr(dim, map.getContext());
+    AffineExpr rest =
+        simplifyAffineExpr(last - step, map.getNumDims(), /*numSymbols=*/0);
+    if (rest.isFunctionOfDim(dim))
+      return 1u;
     unsigned run = 1;
-    if (loop && width && last == getAffineDimExpr(dim, context))
-      while (run < most && *loop % (2 * run) == 0 && *width % (2 * run) == 0)
-        run *= 2;
+    while (run < most && *loop % (2 * run) == 0 && *width % (2 * run) == 0 &&
+           rest.isMultipleOf(2 * run))
+      run *= 2;
     return run;
   };
   unsigned along = runOf(c.reduced.back(), depthSizes.back(), elements);

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 
+import dynamic
 import kernels
 
 
@@ -28,8 +29,8 @@ CASES = {
     "bytes": kernels.matrix_product("bytes", "i8", 4096, 4096, 4096, transposed=True),
     "long": product("long", 140000, 4096, 16384),
     "long_batch": product("long_batch", 4096, 4096, 4096, batch=128),
-    "rows": kernels.rows_of_loops("rows", [(1,)], 4096, 4096),
-    "lines": kernels.rows_of_loops("lines", [(1, 1)], 4096, 4096),
+    "rows": dynamic.rows_of_loops("rows", [(1,)], 4096, 4096),
+    "lines": dynamic.rows_of_loops("lines", [(1, 1)], 4096, 4096),
 }
 # How a is read: through a descriptor or by its address.
 BY_ADDRESS = ["lines"]
