@@ -31,9 +31,12 @@ PER_KIND = 1
 LEAST = 60
 NOTICED = 0.95
 SECONDS = 30
+# What the device must say of them.
+REPORTS = {"wrong-pitch": "loads a block of a matrix whose pitch is", "wrong-begin": "loads a block of a matrix whose address is",
+           "wrong-width": "expected at least its width of"}
 
 
-def outcome(library, folder, launch, file, kernel):
+def outcome(library, folder, launch, file, kernel, kind):
     """How a kernel with a mistake shows: "reported", "wrong numbers" or "" if it doesn't."""
     symbols = kernel.symbols[0]
     inputs, expected = kernel.make(np.random.default_rng(1), symbols)
@@ -43,8 +46,8 @@ def outcome(library, folder, launch, file, kernel):
                                         [eval(g, {}, names) for g in launch["grid"]], launch["workgroup"], inputs,
                                         [(np.shape(e), np.asarray(e).dtype) for e in expected],
                                         [symbols[n] for n in launch["scalars"]])
-    except Mistake:
-        return "reported"
+    except Mistake as mistake:
+        return "reported" if REPORTS.get(kind, "") in str(mistake) else ""
     wrong = any(compare(got, want, kernel.tolerance) for got, want in zip(results, expected))
     return "wrong numbers" if wrong else ""
 
@@ -82,7 +85,7 @@ def main():
             for name in NAMES:
                 launch = json.loads((place / f"{name}.json").read_text())
                 for fault in launch["faults"]:
-                    how = guarded(library, place, launch, fault["file"], every[name])
+                    how = guarded(library, place, launch, fault["file"], every[name], fault["kind"])
                     counts[fault["kind"], how or "NOT NOTICED"] += 1
                     total += 1
                     if not how:

@@ -80,6 +80,8 @@ const char *aicc::gpu::toString(Fault::Kind kind) {
     return "wrong-height";
   case Fault::wrongWidth:
     return "wrong-width";
+  case Fault::wrongBegin:
+    return "wrong-begin";
   case Fault::wrongBlock:
     return "wrong-block";
   }
@@ -226,6 +228,7 @@ static bool fits(const Instruction &inst, Fault::Kind kind) {
   case Fault::wrongPitch:
   case Fault::wrongHeight:
   case Fault::wrongWidth:
+  case Fault::wrongBegin:
   case Fault::wrongBlock:
     return callee.contains("2d_block_read");
   }
@@ -456,16 +459,25 @@ std::string aicc::gpu::inject(Module &module, Fault fault) {
   case Fault::wrongPitch:
   case Fault::wrongHeight:
   case Fault::wrongWidth: {
-    // A line or its way to the next one 16 bytes longer; half of the lines.
+    // A line 16 bytes longer, the way to the next one 8 bytes; half of the
+    // lines.
     auto *call = cast<CallBase>(inst);
     IRBuilder<> b(inst);
     unsigned operand = fault.kind == Fault::wrongWidth    ? 1
                        : fault.kind == Fault::wrongHeight ? 2
                                                           : 3;
     Value *right = call->getArgOperand(operand);
-    call->setArgOperand(operand, operand == 2
-                                     ? b.CreateLShr(right, b.getInt32(1))
-                                     : b.CreateAdd(right, b.getInt32(16)));
+    Value *wrong = operand == 2
+                       ? b.CreateLShr(right, b.getInt32(1))
+                       : b.CreateAdd(right, b.getInt32(operand == 1 ? 16 : 8));
+    call->setArgOperand(operand, wrong);
+    break;
+  }
+  case Fault::wrongBegin: {
+    auto *call = cast<CallBase>(inst);
+    IRBuilder<> b(inst);
+    call->setArgOperand(
+        0, b.CreateConstGEP1_64(b.getInt8Ty(), call->getArgOperand(0), 32));
     break;
   }
   case Fault::wrongBlock: {

@@ -52,6 +52,7 @@ struct Fault {
     wrongPitch,      // of the matrix whose block is loaded
     wrongHeight,     // likewise
     wrongWidth,      // likewise
+    wrongBegin,      // likewise
     wrongBlock,      // another one is loaded
   };
   static constexpr unsigned kinds = wrongBlock + 1;
