@@ -81,6 +81,7 @@ class ChipCodeGenerator final : public aicc::gpu::Generator {
     record.subgroup = 8;
     record.maxWorkgroup = 256;
     record.sharedBytes = 24 * 1024;
+    record.processors = 4;
     return {record};
   }
 
