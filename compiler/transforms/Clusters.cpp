@@ -316,6 +316,13 @@ bool Clusters::cycles(unsigned from, unsigned into) const {
   return false;
 }
 
+/// One of two numbers, by a condition: a mask.
+static bool chooses(Value value) {
+  auto select = value.getDefiningOp<SelectOp>();
+  return select && splatValue(select.getOperand(1)) &&
+         splatValue(select.getOperand(2));
+}
+
 /// An operator that costs about what reading its result would: it may be
 /// repeated for every tile that needs the element.
 static bool isCheap(Operation *op) {
@@ -324,7 +331,7 @@ static bool isCheap(Operation *op) {
     return true;
   return isa<MultiplyOp, AddOp, SubtractOp>(op) &&
          llvm::any_of(op->getOperands(), [](Value operand) {
-           return splatValue(operand).has_value() ||
+           return splatValue(operand).has_value() || chooses(operand) ||
                   isa_and_nonnull<BroadcastOp, IotaOp>(operand.getDefiningOp());
          });
 }

@@ -50,6 +50,33 @@ func.func @main(%q: tensor<2x64x4x16xf32>, %k: tensor<2x80x4x16xf32>, %v: tensor
 
 // -----
 
+// Masks of lengths and of indices and their sum need no memory.
+// CHECK-LABEL: exec.kernel
+// CHECK-SAME: (%{{.*}}: tensor<2xi64>, %{{.*}}: tensor<2x64x16xf32>, %{{.*}}: tensor<2x16x80xf32>, %{{.*}}: tensor<2x80x16xf32>) -> (tensor<2x64x16xf32>)
+// CHECK-NOT: exec.kernel
+// CHECK: exec.program
+func.func @main(%q: tensor<2x64x16xf32>, %k: tensor<2x16x80xf32>, %v: tensor<2x80x16xf32>, %lengths: tensor<2xi64>) -> tensor<2x64x16xf32> {
+  %z = graph.constant dense<0.0> : tensor<f32>
+  %i = graph.constant dense<0xFF800000> : tensor<f32>
+  %zm = graph.broadcast %z [] : (tensor<f32>) -> tensor<2x64x80xf32>
+  %im = graph.broadcast %i [] : (tensor<f32>) -> tensor<2x64x80xf32>
+  %row = graph.iota 1 : tensor<2x64x80xi64>
+  %column = graph.iota 2 : tensor<2x64x80xi64>
+  %length = graph.broadcast %lengths [0] : (tensor<2xi64>) -> tensor<2x64x80xi64>
+  %there = graph.compare less %column, %length : (tensor<2x64x80xi64>, tensor<2x64x80xi64>) -> tensor<2x64x80xi1>
+  %m0 = graph.select %there, %zm, %im : tensor<2x64x80xi1>, tensor<2x64x80xf32>
+  %keep = graph.compare less_equal %column, %row : (tensor<2x64x80xi64>, tensor<2x64x80xi64>) -> tensor<2x64x80xi1>
+  %m1 = graph.select %keep, %zm, %im : tensor<2x64x80xi1>, tensor<2x64x80xf32>
+  %m = graph.add %m0, %m1 : tensor<2x64x80xf32>
+  %s = graph.dot_general %q, %k batch [0] x [0] contract [2] x [1] : (tensor<2x64x16xf32>, tensor<2x16x80xf32>) -> tensor<2x64x80xf32>
+  %a = graph.add %s, %m : tensor<2x64x80xf32>
+  %p = graph.softmax %a axis 2 : tensor<2x64x80xf32>
+  %y = graph.dot_general %p, %v batch [0] x [0] contract [2] x [1] : (tensor<2x64x80xf32>, tensor<2x80x16xf32>) -> tensor<2x64x16xf32>
+  return %y : tensor<2x64x16xf32>
+}
+
+// -----
+
 // The weights are a result too: they have to be in memory.
 // CHECK-COUNT-3: exec.kernel
 // CHECK: exec.program
