@@ -15,7 +15,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "compiler/gpu/AttentionValues.h"
+#include "compiler/gpu/AttentionMask.h"
 #include "compiler/gpu/Strategies.h"
 
 #include "dialects/graph/Dims.h"
@@ -86,7 +86,8 @@ struct Writer : AttentionValues {
   Value tx, ty;
 
   void prepare(Slice &slice, StringRef name);
-  void fill(Slice &slice, Value first, Value depth0);
+  /// `whole`: all of its keys exist.
+  void fill(Slice &slice, Value first, Value depth0, bool whole = false);
   Value position(Value thread, unsigned i, unsigned run);
   SmallVector<Value> line(Value memory, Type type, Value base, Value thread,
                           unsigned count, unsigned run);
@@ -145,7 +146,7 @@ void Writer::prepare(Slice &s, StringRef name) {
 
 /// The slice from `depth0` on of the lines from `first` on. What lies beyond
 /// the end of a line is never stored, what lies beyond the depth counts as 0.
-void Writer::fill(Slice &s, Value first, Value depth0) {
+void Writer::fill(Slice &s, Value first, Value depth0, bool whole) {
   unsigned groups = s.extent * depth / s.vector;
   unsigned fast = (s.alongDepth ? depth : s.extent) / s.vector;
   auto total = graph::constantOf(s.lineTotal);
@@ -161,11 +162,12 @@ void Writer::fill(Slice &s, Value first, Value depth0) {
       Value slow = e.div(task, e.constant(fast));
       Value k = s.alongDepth ? f : slow, x = s.alongDepth ? slow : f;
       Value globalK = e.add(depth0, k), globalX = e.add(first, x);
-      if (!(total && *total % s.extent == 0))
+      bool keysAlongLine = s.generic == form.scores;
+      if (!(total && *total % s.extent == 0) && !(whole && keysAlongLine))
         globalX = e.select(e.less(globalX, e.apply(s.lineTotal)), globalX,
                            e.constant(0));
       Value inside;
-      if (!(deep && *deep % s.step == 0)) {
+      if (!(deep && *deep % s.step == 0) && !(whole && !keysAlongLine)) {
         inside = e.less(globalK, e.apply(s.depthTotal));
         globalK = e.select(inside, globalK, e.constant(0));
       }
@@ -269,12 +271,13 @@ AffineExpr aicc::gpu::emitAttention(Emitter &e, const AttentionPlan &plan) {
   unsigned weightStride = tileRows + padding;
   Value weights = e.shared(w.f32, tileKeys * weightStride, "weights");
 
-  // Workgroups: tiles of queries fastest, then batch.
+  // Workgroups: tiles of queries fastest, the last ones, which may see more
+  // keys, first; then batch.
   SmallVector<AffineExpr> grid = sizesOf(w.loops, form.batch);
   grid.push_back(w.queryTotal.ceilDiv(tileRows));
   SmallVector<Value> tileIndex = e.delinearize(e.block, grid);
   w.set(form.batch, tileIndex);
-  Value firstRow = e.mul(tileIndex.back(), e.constant(tileRows));
+  Value firstRow = w.fromLast(tileIndex.back(), tileRows);
 
   auto rowsKnown = graph::constantOf(w.queryTotal);
   auto keysKnown = graph::constantOf(w.keyTotal);
@@ -288,9 +291,10 @@ AffineExpr aicc::gpu::emitAttention(Emitter &e, const AttentionPlan &plan) {
   SmallVector<Value> state(rows * columns, w.number(0));
   state.append(rows, w.infinite());
   state.append(rows, w.number(0));
-  e.loop(
-      e.constant(0), e.apply(w.keyTotal), e.constant(tileKeys), state,
-      [&](Value key0, ArrayRef<Value> carried) -> SmallVector<Value> {
+  forKeys(
+      w, firstRow, tileRows, tileKeys, /*mostLoops=*/1, state,
+      [&](Value key0, ArrayRef<Value> carried,
+          bool whole) -> SmallVector<Value> {
         SmallVector<Value> results(carried.take_front(rows * columns));
         SmallVector<Value> most(carried.slice(rows * columns, rows));
         SmallVector<Value> sums(carried.take_back(rows));
@@ -299,7 +303,7 @@ AffineExpr aicc::gpu::emitAttention(Emitter &e, const AttentionPlan &plan) {
             e.constant(0), e.apply(key.depthTotal), e.constant(depth), products,
             [&](Value depth0, ArrayRef<Value> outer) {
               w.fill(query, firstRow, depth0);
-              w.fill(key, key0, depth0);
+              w.fill(key, key0, depth0, whole);
               e.barrier();
               SmallVector<Value> inner;
               e.loop(
@@ -324,7 +328,8 @@ AffineExpr aicc::gpu::emitAttention(Emitter &e, const AttentionPlan &plan) {
         SmallVector<Value> inside;
         for (unsigned j = 0; j < keysOfThread; ++j) {
           Value at = e.add(key0, w.position(w.tx, j, keyRun));
-          inside.push_back(allKeys ? Value() : e.less(at, e.apply(w.keyTotal)));
+          inside.push_back(allKeys || whole ? Value()
+                                            : e.less(at, e.apply(w.keyTotal)));
           if (inside[j])
             at = e.select(inside[j], at, e.constant(0));
           keyIndex.push_back(e.delinearize(at, w.keySizes));
@@ -371,7 +376,7 @@ AffineExpr aicc::gpu::emitAttention(Emitter &e, const AttentionPlan &plan) {
         e.loop(
             e.constant(0), e.constant(tileKeys), e.constant(depth), results,
             [&](Value step, ArrayRef<Value> outer) {
-              w.fill(value, e.constant(0), e.add(key0, step));
+              w.fill(value, e.constant(0), e.add(key0, step), whole);
               e.barrier();
               SmallVector<Value> inner;
               e.loop(
@@ -394,8 +399,7 @@ AffineExpr aicc::gpu::emitAttention(Emitter &e, const AttentionPlan &plan) {
         total.append(most);
         total.append(sums);
         return total;
-      },
-      &state);
+      });
   if (e.failed)
     return grid.back();
 

@@ -8,9 +8,13 @@
 #include "compiler/gpu/AttentionValues.h"
 
 #include "compiler/gpu/Strategies.h"
+#include "compiler/lowering/Real.h"
+
 #include "dialects/graph/Dims.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
+
+#include "llvm/Support/MathExtras.h"
 
 #include <limits>
 
@@ -51,6 +55,11 @@ AttentionValues::AttentionValues(Emitter &e, const Attention &form)
   columnCount = graph::constantOf(productOf(columnSizes, context)).value_or(0);
 }
 
+Value AttentionValues::fromLast(Value tile, unsigned rows) {
+  Value last = e.apply(queryTotal.ceilDiv(rows) - 1);
+  return e.mul(e.add(last, e.mul(tile, e.constant(-1))), e.constant(rows));
+}
+
 Value AttentionValues::number(double value) {
   return arith::ConstantOp::create(e.b, e.loc, FloatAttr::get(f32, value));
 }
@@ -60,7 +69,8 @@ Value AttentionValues::infinite() {
 }
 
 Value AttentionValues::larger(Value x, Value y) {
-  return arith::MaxNumFOp::create(e.b, e.loc, x, y);
+  // One instruction, where an operation of arith would be expanded.
+  return e.intrinsic("llvm.maxnum", f32, {x, y});
 }
 
 Value AttentionValues::plus(Value x, Value y) {
@@ -74,6 +84,35 @@ Value AttentionValues::times(Value x, Value y) {
 Value AttentionValues::exponential(Value x, Value most) {
   return math::ExpOp::create(e.b, e.loc,
                              arith::SubFOp::create(e.b, e.loc, x, most));
+}
+
+/// 2^r for |r| <= 1/2, with a relative error of at most 1.02e-4: a number of 16
+/// bits is rounded by up to 4.9e-4. Exact for 0.
+static constexpr double powerTerms[] = {1, 0x1.62f5fap-1, 0x1.f00c4ep-3,
+                                        0x1.c2a25cp-5};
+
+Value AttentionValues::baseOf(Value most) {
+  return times(most, number(llvm::numbers::log2e));
+}
+
+Value AttentionValues::weight(Value x, Value base) {
+  return power(math::FmaOp::create(e.b, e.loc, x, number(llvm::numbers::log2e),
+                                   arith::NegFOp::create(e.b, e.loc, base)));
+}
+
+Value AttentionValues::power(Value x) {
+  // As exp2 of lowering/Mathematics.cpp, but that the result may be 0 for what
+  // would be a number without all its bits, and is for all below -127.
+  ImplicitLocOpBuilder b(e.loc, e.b);
+  lowering::Real f(b, f32);
+  Value low = f.c(-127), magic = f.c(0x1.8p23);
+  x = f.select(f.lt(x, low), low, x);
+  Value shifted = f.add(x, magic);
+  Value r = f.sub(x, f.sub(shifted, magic));
+  // The nearest integer is in the last bits; what is above them goes away.
+  Value exponent =
+      f.iadd(f.shl(f.bits(shifted), f.i(f.mantissa)), f.bits(f.c(1)));
+  return f.mul(f.poly(r, powerTerms), f.real(exponent));
 }
 
 Value AttentionValues::isHidden(Value most) {

@@ -42,12 +42,22 @@ public:
   /// first.
   void set(ArrayRef<unsigned> dims, ArrayRef<Value> index);
 
+  /// The first query of the tile that is at `tile` from the last one on.
+  Value fromLast(Value tile, unsigned rows);
+
   Value number(double value);
   Value infinite(); // minus infinity
   Value larger(Value x, Value y);
   Value plus(Value x, Value y);
   Value times(Value x, Value y);
   Value exponential(Value x, Value most); // of x - most
+  /// 2^(x * log2(e) - base), for weights that are rounded to 16 bits: as exact
+  /// as they are. x is at most the maximum that `base` is `times` log2(e) of,
+  /// up to a rounding; minus infinity gives 0.
+  Value weight(Value x, Value base);
+  Value baseOf(Value most);
+  /// 2^x of an x that isn't positive, 1 of 0.
+  Value power(Value x);
   /// Whether a maximum is minus infinity.
   Value isHidden(Value most);
   /// The maximum or sum over lanes that differ in the given bits.

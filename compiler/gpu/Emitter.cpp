@@ -309,6 +309,8 @@ static arith::MulFOp fusedProduct(linalg::GenericOp generic, arith::AddFOp add,
 Value Emitter::evaluate(Point &point, Value inBody) {
   if (failed)
     return nullptr;
+  if (Value other = instead.lookup(inBody))
+    return evaluate(point, other);
   if (Value known = point.map.lookupOrNull(inBody))
     return known;
   auto remembered = [&](Value value) {

@@ -100,6 +100,8 @@ public:
   /// From now on the tensor has this value wherever it is asked for.
   void provide(Value tensor, Value value) { provided[tensor] = value; }
   void withdraw(Value tensor) { provided.erase(tensor); }
+  /// Values of bodies in whose place others of the same bodies are taken.
+  llvm::DenseMap<Value, Value> instead;
   /// The loops that compute a result at an index; reduction loops are 0.
   SmallVector<Value> loopsAt(mlir::linalg::GenericOp generic, unsigned result,
                              ArrayRef<Value> index);

@@ -78,9 +78,12 @@ struct LaneCopy {
 
 /// Intrinsics by which a subgroup of 32 lanes reads tiles of 8 lines of 16
 /// bytes from shared memory: lane l gives the address of line l % 8 of tile
-/// l / 8, and gets of each tile the 4 bytes l % 4 of line l / 4.
+/// l / 8, and gets of each tile the 4 bytes l % 4 of line l / 4; or, of elements
+/// of 2 bytes, four tiles transposed: elements l / 4 of lines 2 * (l % 4) and
+/// the next one.
 struct MatrixLoad {
   llvm::StringRef two, four; // tiles at once; empty: there are none
+  llvm::StringRef transposed;
 };
 
 /// Copies of boxes of a tensor to shared memory, by a map of the tensor that

@@ -97,13 +97,16 @@ AffineExpr emitAttention(Emitter &e, const AttentionPlan &plan);
 /// The same by matrix instructions.
 struct MatrixAttentionPlan {
   Attention form; // query, key and values in the instruction's type
-  const MatrixInstruction *instruction;
-  unsigned workgroup; // threads
-  unsigned keys;      // of a tile
-  unsigned depth;     // whole fragments
-  unsigned columns;   // of a workgroup, whole fragments
-  bool sharedQueries; // in shared memory, not in registers
-  bool rolled;        // tiles are filled bit by bit
+  const MatrixInstruction *instruction = nullptr;
+  unsigned workgroup = 0;     // threads
+  unsigned keys = 0;          // of a tile
+  unsigned depth = 0;         // whole fragments
+  unsigned columns = 0;       // of a workgroup, whole fragments
+  bool sharedQueries = false; // in shared memory, not in registers
+  bool rolled = false;        // tiles are filled bit by bit
+  unsigned loops = 1;         // over keys, at most
+  /// Of the second product, if both are done beside the threads.
+  const MatrixInstruction *results = nullptr;
 };
 std::optional<MatrixAttentionPlan> planMatrixAttention(exec::KernelOp kernel,
                                                        const Options &options);

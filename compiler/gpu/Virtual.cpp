@@ -614,25 +614,36 @@ private:
                b.CreateZExt(call.getArgOperand(2), i64),
                b.getInt32(siteOf.lookup(&call))});
       break;
-    case Meaning::loadMatrix: {
-      // Lane l reads from the address that lane 8 * tile + l / 4 gives.
+    case Meaning::loadMatrix:
+    case Meaning::loadMatrixTransposed: {
+      // Lane l reads the 4 bytes l % 4 of line l / 4 of a tile, whose address
+      // lane 8 * tile + l / 4 gives; or element l / 4 of two such lines.
+      bool across = meaning == Meaning::loadMatrixTransposed;
       Value *lane = member(offsetof(aicc_virtual_thread, lane), i32);
       Value *address =
           b.CreatePtrToInt(plainPointer(call.getArgOperand(0)), i64);
-      Value *within =
-          b.CreateZExt(b.CreateShl(b.CreateAnd(lane, b.getInt32(3)), 2), i64);
+      Value *high = b.CreateLShr(lane, 2), *low = b.CreateAnd(lane, 3);
+      Value *within = b.CreateZExt(
+          across ? b.CreateShl(high, 1) : b.CreateShl(low, 2), i64);
       unsigned tiles = cast<StructType>(call.getType())->getNumElements();
       result = PoisonValue::get(call.getType());
       for (unsigned tile = 0; tile < tiles; ++tile) {
-        Value *giver = b.CreateAdd(b.CreateLShr(lane, 2), b.getInt32(8 * tile));
-        Value *line = shuffle(call, address, AICC_VIRTUAL_SHUFFLE_INDEX, giver,
-                              everyLane());
-        // The line itself must begin at a multiple of its size.
-        access(call, b.CreateIntToPtr(line, pointer), b.getInt64(16), 16,
-               AICC_VIRTUAL_SHARED);
-        Value *at = b.CreateIntToPtr(b.CreateAdd(line, within), pointer);
-        result = b.CreateInsertValue(
-            result, b.CreateAlignedLoad(i32, at, Align(4)), tile);
+        Value *word = b.getInt32(0);
+        for (unsigned half = 0; half < (across ? 2 : 1); ++half) {
+          Value *giver = b.CreateAdd(across ? b.CreateShl(low, 1) : high,
+                                     b.getInt32(8 * tile + half));
+          Value *line = shuffle(call, address, AICC_VIRTUAL_SHUFFLE_INDEX,
+                                giver, everyLane());
+          // The line itself must begin at a multiple of its size.
+          access(call, b.CreateIntToPtr(line, pointer), b.getInt64(16), 16,
+                 AICC_VIRTUAL_SHARED);
+          Value *at = b.CreateIntToPtr(b.CreateAdd(line, within), pointer);
+          Value *part = b.CreateAlignedLoad(b.getIntNTy(across ? 16 : 32), at,
+                                            Align(across ? 2 : 4));
+          word = b.CreateOr(
+              word, b.CreateShl(b.CreateZExt(part, i32), 16 * half));
+        }
+        result = b.CreateInsertValue(result, word, tile);
       }
       break;
     }

@@ -53,6 +53,7 @@ enum class Meaning {
   shuffleBytes,     // (i32 4 * lane, value): the lane to take from
   copyAsync,        // (to, from, i32 bytes given): of 16, the others become 0
   loadMatrix,       // (address) -> {i32...}: gpu::MatrixLoad
+  loadMatrixTransposed,
   // Of views: gpu::BufferView, gpu::LaneCopy. The i32 without a name are 0 or
   // don't matter.
   viewMake,   // (base, i16 0, i64 bytes, i32) -> view

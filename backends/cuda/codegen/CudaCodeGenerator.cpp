@@ -107,7 +107,8 @@ class CudaCodeGenerator final : public aicc::gpu::Generator {
                          "llvm.nvvm.cp.async.commit.group",
                          "llvm.nvvm.cp.async.wait.group"};
     options.matrixLoad = {"llvm.nvvm.ldmatrix.sync.aligned.m8n8.x2.b16",
-                          "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16"};
+                          "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16",
+                          "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.trans.b16"};
     if (record.chip == "sm_90a")
       options.boxCopy = {copyBox, "llvm.nvvm.mbarrier.init.shared",
                          "llvm.nvvm.fence.mbarrier_init.release.cluster",
@@ -157,6 +158,8 @@ class CudaCodeGenerator final : public aicc::gpu::Generator {
         {"llvm.nvvm.cp.async.cg.shared.global.16", Meaning::copyAsync},
         {"llvm.nvvm.cp.async.commit.group", Meaning::copyCommit},
         {"llvm.nvvm.cp.async.wait.group", Meaning::copyWait},
+        {"llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.trans",
+         Meaning::loadMatrixTransposed},
         {"llvm.nvvm.ldmatrix.sync.aligned.m8n8", Meaning::loadMatrix},
         {"llvm.nvvm.wgmma.fence", Meaning::matrixFence},
         {"llvm.nvvm.wgmma.commit_group", Meaning::matrixCommit},

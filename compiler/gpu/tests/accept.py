@@ -43,6 +43,8 @@ import gpu_resources  # noqa: E402
 KNOWN_LANE_MOVES = {
     ("gfx950", "attention_f16_columns"):
         "19 conditions of elements that lanes don't share, a pair of registers each, live through a tile of keys",
+    ("gfx950", "attention_f16_widest"): "the same: the last keys of a tile and the mask",
+    ("gfx90a", "attention_f16_window"): "the same, of the mask: two comparisons for each of 32 scores",
 }
 
 CHIPS = {
@@ -104,10 +106,12 @@ def check_spirv_val(tool, chip, path, entry):
 INSTRUCTIONS = {b"_matrix_mad_k": r"\bdpas\.8x8", b"_2d_block_read_": r"\bload_block2d\.ugm"}
 
 # Known. On dg2 a lane of 16 has 128 registers at most: tiles of 4 x 4 with padding, or rows of queries, in f32 take a few
-# more, and so does attention by matrix instructions whose sizes aren't known. pvc's compiler takes no more than 128 for 10, or
-# 5 of a row that stays in registers.
-SPILLED = {"dg2": ("attention_causal", "attention_dynamic", "attention_f16_dynamic", "attention_wide",
-                   "convolution_groups", "convolution_large"), "pvc": ("attention_dynamic", "softmax_shared")}
+# more, and so does attention by matrix instructions whose sizes aren't known or aren't whole chunks, or whose mask compares
+# with data. pvc's compiler takes no more than 128 for 10, or 5 of a row that stays in registers.
+SPILLED = {"dg2": ("attention_bf16_lengths", "attention_causal", "attention_dynamic", "attention_f16_dynamic",
+                   "attention_f16_past", "attention_f16_widest_edges", "attention_wide", "attention_window",
+                   "convolution_groups", "convolution_large"),
+           "pvc": ("attention_dynamic", "attention_window", "softmax_shared")}
 
 
 def check_ocloc(tool, chip, path, entry):

@@ -20,7 +20,7 @@
 // CHECK-COUNT-16: math.fma
 // CHECK: gpu.barrier
 // Four rows: the maximum of 16 threads, then what was summed is scaled.
-// CHECK: arith.maxnumf
+// CHECK: llvm.call_intrinsic "llvm.maxnum"
 // CHECK-COUNT-4: gpu.shuffle
 // CHECK: math.exp
 // CHECK: gpu.shuffle
@@ -42,4 +42,27 @@ exec.kernel @attention(%q: tensor<?x8x?x64xf32, affine_map<()[s0, s1] -> (s0, 8,
   %p = graph.softmax %s axis 3 : tensor<?x8x?x96xf32, affine_map<()[s0, s1] -> (s0, 8, s1, 96)>>
   %y = graph.dot_general %p, %v batch [0, 1] x [0, 1] contract [3] x [2] : (tensor<?x8x?x96xf32, affine_map<()[s0, s1] -> (s0, 8, s1, 96)>>, tensor<?x8x96x64xf32, affine_map<()[s0, s1] -> (s0, 8, 96, 64)>>) -> tensor<?x8x?x64xf32, affine_map<()[s0, s1] -> (s0, 8, s1, 64)>>
   exec.return %y : tensor<?x8x?x64xf32, affine_map<()[s0, s1] -> (s0, 8, s1, 64)>>
+}
+
+// The tiles of keys that a tile of 64 queries sees: up to the last query, which
+// is that of the tile or of all.
+// CHECK-LABEL: llvm.func @causal
+// CHECK-DAG: %[[ALL:.*]] = arith.constant 96 : index
+// CHECK-DAG: %[[ONE:.*]] = arith.constant 1 : index
+// CHECK: %[[LAST:.*]] = arith.minsi
+// CHECK: %[[END:.*]] = arith.addi %[[LAST]], %[[ONE]]
+// CHECK: %[[LESS:.*]] = arith.minsi %[[END]], %[[ALL]]
+// CHECK: %[[KEYS:.*]] = arith.maxsi %[[LESS]],
+// CHECK: scf.for {{.*}} to %[[KEYS]] step {{.*}} iter_args(
+exec.kernel @causal(%q: tensor<8x90x64xf32>, %k: tensor<8x96x64xf32>, %v: tensor<8x96x64xf32>) -> (tensor<8x90x64xf32>) {
+  %i = graph.constant dense<0xFF800000> : tensor<f32>
+  %row = graph.iota 1 : tensor<8x90x96xi64>
+  %column = graph.iota 2 : tensor<8x90x96xi64>
+  %keep = graph.compare less_equal %column, %row : (tensor<8x90x96xi64>, tensor<8x90x96xi64>) -> tensor<8x90x96xi1>
+  %hidden = graph.broadcast %i [] : (tensor<f32>) -> tensor<8x90x96xf32>
+  %s = graph.dot_general %q, %k batch [0] x [0] contract [2] x [2] : (tensor<8x90x64xf32>, tensor<8x96x64xf32>) -> tensor<8x90x96xf32>
+  %a = graph.select %keep, %s, %hidden : tensor<8x90x96xi1>, tensor<8x90x96xf32>
+  %p = graph.softmax %a axis 2 : tensor<8x90x96xf32>
+  %y = graph.dot_general %p, %v batch [0] x [0] contract [2] x [1] : (tensor<8x90x96xf32>, tensor<8x96x64xf32>) -> tensor<8x90x64xf32>
+  exec.return %y : tensor<8x90x64xf32>
 }

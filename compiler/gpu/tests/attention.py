@@ -11,7 +11,11 @@ def attention(name, batch, group, queries, keys, size, width, mask=None,
               safe=False, half=None, symbols=None):
     """softmax(q k^T * scale + mask) v; `group` rows of queries share keys,
     `safe` gives 0 where a row is hidden, the result is transposed. `half` is
-    the type of operands; of bf16, which NumPy hasn't got, the result is f32."""
+    the type of operands; of bf16, which NumPy hasn't got, the result is f32.
+    Masks: "additive"; "causal"; ("past", n): causal, the last n of the keys are
+    those of the queries' own and of later ones; ("window", n): the n keys up to
+    the query's own; "lengths": so many keys of a batch as the data say, those
+    behind are no numbers."""
     sizes = {"b": batch, "g": group, "m": queries, "n": keys, "d": size,
              "v": width}
     if symbols:
@@ -64,6 +68,30 @@ def attention(name, batch, group, queries, keys, size, width, mask=None,
     if mask == "additive":
         operands.append(("%mask", plain("mn"), loops("mn", "bgmn")))
         hide += "      %r = arith.addf %r0, %i1 : f32\n"
+    elif mask == "lengths":
+        operands.append(("%lengths", "tensor<{}xi64>".format(batch),
+                         loops("b", "bgmn")))
+        hide += ("      %column = linalg.index 3 : index\n"
+                 "      %number = arith.index_cast %column : index to i64\n"
+                 "      %hide = arith.cmpi sge, %number, %i1 : i64\n"
+                 "      %r = arith.select %hide, %infinite, %r0 : f32\n")
+    elif isinstance(mask, tuple) and mask[0] == "past":
+        hide += (f"      %past = arith.constant {mask[1]} : index\n"
+                 "      %row = linalg.index 2 : index\n"
+                 "      %column = linalg.index 3 : index\n"
+                 "      %last = arith.addi %row, %past : index\n"
+                 "      %keep = arith.cmpi sge, %last, %column : index\n"
+                 "      %m = arith.select %keep, %nothing, %infinite : f32\n"
+                 "      %r = arith.addf %m, %r0 : f32\n")
+    elif isinstance(mask, tuple) and mask[0] == "window":
+        hide += (f"      %size = arith.constant {mask[1]} : index\n"
+                 "      %row = linalg.index 2 : index\n"
+                 "      %column = linalg.index 3 : index\n"
+                 "      %before = arith.subi %row, %size : index\n"
+                 "      %low = arith.cmpi sgt, %column, %before : index\n"
+                 "      %high = arith.cmpi sle, %column, %row : index\n"
+                 "      %keep = arith.andi %low, %high : i1\n"
+                 "      %r = arith.select %keep, %r0, %infinite : f32\n")
     elif mask == "causal":
         hide += ("      %row = linalg.index 2 : index\n"
                  "      %column = linalg.index 3 : index\n"
@@ -74,6 +102,7 @@ def attention(name, batch, group, queries, keys, size, width, mask=None,
     body += ("    %scale = arith.constant 0.125 : f32\n"
              "    %one = arith.constant 1.0 : f32\n"
              "    %infinite = arith.constant 0xFF800000 : f32\n"
+             "    %nothing = arith.constant 0.0 : f32\n"
              f"    %zero = arith.constant 0.0 : {e}\n")
     body += generic("%sc", 4, "pppp", operands, ("%z_e", plain("bgmn")),
                     hide + "      linalg.yield %r : f32", loops("bgmn", "bgmn"))
@@ -124,6 +153,10 @@ def attention(name, batch, group, queries, keys, size, width, mask=None,
         q, k, v = (rng.standard_normal(shape).astype(kind) for shape in
                    [(batch, group, m, size), (batch, n, size),
                     (batch, n, width)])
+        lengths = np.array([64 * (b + 1) for b in range(batch)])
+        if mask == "lengths":
+            for b, length in enumerate(lengths):
+                k[b, length:] = v[b, length:] = np.nan
         inputs = [q, k, v]
         if half == "bf16":
             inputs = [(x.view(np.uint32) >> 16).astype(np.uint16)
@@ -137,6 +170,16 @@ def attention(name, batch, group, queries, keys, size, width, mask=None,
             hidden[m // 2] = -np.inf
             scores += hidden
             inputs.append(hidden.astype(np.float32))
+        elif mask == "lengths":
+            inputs.append(lengths)
+            for b, length in enumerate(lengths):
+                scores[b, :, :, length:] = -np.inf
+                v = np.nan_to_num(v)
+        elif isinstance(mask, tuple):
+            row, column = np.arange(m)[:, None], np.arange(n)
+            kept = (column <= row + mask[1] if mask[0] == "past" else
+                    (column <= row) & (column > row - mask[1]))
+            scores += np.where(kept, 0, -np.inf)
         elif mask == "causal":
             scores += np.where(np.arange(n) <= np.arange(m)[:, None], 0, -np.inf)
         with np.errstate(invalid="ignore"):
@@ -149,6 +192,8 @@ def attention(name, batch, group, queries, keys, size, width, mask=None,
     arguments = [("q", "bgmd"), ("k", "bnd"), ("v", "bnv")]
     arguments = [(a, plain(i, e) if not symbols else
                   f"{plain(i, e)} as {typed(i, e)}") for a, i in arguments]
+    if mask == "lengths":
+        arguments.append(("lengths", f"tensor<{batch}xi64>"))
     if mask == "additive":
         t = plain("mn") if not symbols else f"{plain('mn')} as {typed('mn')}"
         arguments.append(("mask", t))
@@ -180,6 +225,20 @@ def attentions():
                   half="f16"),
         attention("attention_f16_grouped", 1, 4, 40, 100, 48, 72,
                   "causal", half="f16"),
+        # Several tiles of keys: some are seen as a whole, some by nobody.
+        attention("attention_f16_long", 1, 1, 200, 230, 64, 64, "causal",
+                  half="f16"),
+        attention("attention_f16_past", 1, 3, 60, 250, 64, 32, ("past", 150),
+                  half="f16"),
+        attention("attention_f16_window", 1, 2, 300, 300, 32, 64,
+                  ("window", 70), half="f16"),
+        attention("attention_bf16_lengths", 3, 1, 70, 256, 32, 32, "lengths",
+                  half="bf16"),
+        attention("attention_f16_long_dynamic", 1, 2, 0, 0, 64, 64, "causal",
+                  half="f16", symbols=[{0: 1, 1: 5}, {0: 150, 1: 300},
+                                       {0: 256, 1: 128}]),
+        attention("attention_window", 1, 2, 150, 150, 32, 32, ("window", 40)),
+        attention("attention_lengths", 3, 1, 9, 256, 32, 32, "lengths"),
         attention("attention_bf16", 2, 1, 70, 90, 64, 40, half="bf16"),
         attention("attention_f16_dynamic", 1, 2, 0, 0, 64, 64, half="f16",
                   symbols=[{0: 1, 1: 5}, {0: 150, 1: 129}]),
