@@ -85,6 +85,12 @@ def _write(name, path):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 23)], ir_version=11), path)
 
 
+def is_causal(case):
+    """Whether the case's only product of queries and keys is one of as many queries as keys, of which each sees those
+    up to its own."""
+    return not case.model and bool(_graph(case.name)[1].get("is_causal"))
+
+
 def work(case):
     """(floating-point operations, bytes that must be moved) of a case of one operator; 0 for what doesn't limit it."""
     if case.model:

@@ -17,13 +17,16 @@ chips.json:
              time that loads take which wait for each other
 
 Bytes are those of the launch's buffers (of a gathered table what is taken from it),
-multiply-adds those of the products in the kernel's IR. Nothing is measured: the
+multiply-adds those of the products in the kernel's IR; of causal attention those of
+scores that are seen, in the roofline and in what a kernel reaches of it. What a kernel
+computes beyond that, tiles on the diagonal, is in the estimate. Nothing is measured: the
 estimate knows nothing of bank conflicts, caches (each load of a kernel is taken to
 come from L2, the first ones from memory) and launches.
 """
 
 import argparse
 import collections
+import heapq
 import json
 import math
 import pathlib
@@ -93,13 +96,54 @@ def machine_code(folder, target, work):
 # -- The model of a multiprocessor ----------------------------------------------
 
 
-def trips(regions, multiply_adds, depth, read, written, groups, warps):
+class AttentionTiles:
+    """Tiles of keys that the workgroups of a launch go through. Rows of a tile of queries see all keys, or (causal)
+    those up to their own; the kernel goes through tiles that are seen as a whole in one loop, through others in the
+    next one, and begins with the last queries (compiler/gpu/AttentionMask.h)."""
+
+    def __init__(self, scores, causal, rows, keys):
+        self.whole, self.all = [], []
+        for first in reversed(range(0, scores.rows, rows)):
+            last = min(first + rows, scores.rows) - 1
+            self.all.append(math.ceil((last + 1 if causal else scores.columns) / keys))
+            self.whole.append((first + 1 if causal else scores.columns) // keys)
+        self.batch = scores.batch
+
+    def trips(self, loops):
+        """How often the loops over keys run, on average."""
+        whole, every = sum(self.whole) / len(self.whole), sum(self.all) / len(self.all)
+        return [every] if loops == 1 else [whole, every - whole]
+
+    def rounds(self, processors):
+        """Workgroups of average length that a processor computes one after the other."""
+        ends = [0] * processors
+        for _ in range(self.batch):
+            for tiles in self.all:
+                heapq.heappush(ends, heapq.heappop(ends) + tiles)
+        return max(ends) / (sum(self.all) / len(self.all))
+
+
+def attention(products, causal, groups, regions, warps):
+    """AttentionTiles of a kernel of two products, the second of which reduces what the first one gives, or None."""
+    loops = [sum(region.matrix.values()) * warps for region in regions if region.loop and region.matrix]
+    if len(products) != 2 or products[1].reduced != products[0].columns or not 1 <= len(set(loops)) == len(loops[:1]):
+        return None
+    scores, results = products
+    rows = math.ceil(scores.rows * scores.batch / groups)
+    keys, rest = divmod(loops[0], rows * (scores.reduced + results.columns))
+    return AttentionTiles(scores, causal, rows, keys) if keys and not rest else None
+
+
+def trips(regions, multiply_adds, depth, read, written, groups, warps, tiles=None):
     """How often each region runs, per warp."""
     result = []
+    loops = tiles.trips(sum(1 for r in regions if r.loop and r.matrix)) if tiles else []
     for region in regions:
         amount = sum(region.matrix.values())
         if region.loop is None:
             result.append(1)
+        elif amount and loops:
+            result.append(loops.pop(0))
         elif amount:
             per_trip = amount * warps
             result.append(max(1, math.ceil(multiply_adds / (per_trip * groups))))
@@ -137,14 +181,15 @@ def processor_clocks(issue, regions, runs, warps):
     return clocks
 
 
-def estimate(chip, row, launch, regions, multiply_adds, depth, least, strided):
+def estimate(chip, row, launch, regions, multiply_adds, depth, least, strided, products=(), causal=False):
     """(seconds, what limits it) of one launch; least: seconds by bytes at peak bandwidth."""
     issue = chip["issue"]
     sizes, outputs, groups = launch
     warps = row["threads"] // chip["lanes"]
     read, written = max(sizes[:len(sizes) - outputs] or [0]), sum(sizes[len(sizes) - outputs:])
-    runs = trips(regions, multiply_adds, depth, read, written, groups, warps)
-    rounds = math.ceil(groups / chip["processors"])
+    tiles = attention(products, causal, groups, regions, warps)
+    runs = trips(regions, multiply_adds, depth, read, written, groups, warps, tiles)
+    rounds = tiles.rounds(chip["processors"]) if tiles else math.ceil(groups / chip["processors"])
     limits = {unit: rounds * clocks / issue["clock"]
               for unit, clocks in processor_clocks(issue, regions, runs, warps).items()}
     moved = sum(count * (region.loaded + region.copied) for region, count in zip(regions, runs)) * warps * groups
@@ -160,8 +205,8 @@ def estimate(chip, row, launch, regions, multiply_adds, depth, least, strided):
         if region.rounds and (region.loop or count * region.loaded >= read / groups / warps / 2):
             waits += count * region.rounds * issue["latency"] / (3 if seen else 1)
             seen = True
-    together = min(occupancy(chip, row)[0], rounds)
-    limits["latency"] = math.ceil(rounds / together) * waits / issue["clock"]
+    together = max(1, min(occupancy(chip, row)[0], rounds))
+    limits["latency"] = (rounds / together if tiles else math.ceil(rounds / together)) * waits / issue["clock"]
     limits["memory"] = least
     unit = max(limits, key=limits.get)
     return limits[unit], unit
@@ -189,6 +234,11 @@ def examine(case, path, target, work):
         row = dict(found[kernel], case=case.name, target=target, kernel=kernel, launches=len(all_launches))
         mine = products[kernel]
         amounts = [p.rows * p.columns * p.reduced * p.batch for p in mine]
+        causal = cases.is_causal(case)
+        if causal:  # the second product reduces what the first one gives
+            rows_seen = (mine[0].rows + 1) / 2
+            amounts = [int(p.rows * rows_seen * other * p.batch) for p, other in
+                       zip(mine, (mine[0].reduced, mine[1].columns))]
         kind = mine[0].types[0] if mine else "f32"
         rate = chip["rates"].get(kind, chip["rates"]["f32"])
         row.update(multiply_adds=sum(amounts), occupancy=occupancy(chip, row)[1], bytes=0, roofline=0.0, estimate=0.0)
@@ -206,7 +256,7 @@ def examine(case, path, target, work):
             limit = "memory" if least >= roofline else "arithmetic"
             if code is not None:
                 seconds, limit = estimate(chip, row, (used, outputs, groups), code[kernel], row["multiply_adds"],
-                                          mine[0].reduced if len(mine) == 1 else 0, least, strided)
+                                          mine[0].reduced if len(mine) == 1 else 0, least, strided, mine, causal)
                 row["estimate"] += max(seconds, roofline)
             row["limit"] = limit
         rows.append(row)

@@ -72,6 +72,25 @@ class Counts(unittest.TestCase):
         # 15 elements of 2 bytes are gathered; each of the transposed operand's costs a sector.
         self.assertEqual(kernel_ir.accesses(KERNELS), {"k": {0: (0, 32 * 15), 1: (2 * 15, 0)}})
 
+    def test_causal_attention(self):
+        # 300 queries by tiles of 128, 64 keys a tile; heads of 32 and values of 16, 2 of them.
+        scores = kernel_ir.Product("k", 300, 300, 32, 2, ("f16", "f16"))
+        results = kernel_ir.Product("k", 300, 16, 300, 2, ("f16", "f16"))
+        amount = 128 * 64 * (32 + 16)
+        region = sass.Region((0, 1))
+        region.matrix["warp", "f16"] = amount // 8
+        tiles = estimate.attention((scores, results), True, 6, [sass.Region(None), region, region], 8)
+        self.assertIsNone(tiles)  # three tiles of 100 queries: not 128
+        scores, results = scores._replace(rows=384, columns=384), results._replace(rows=384, reduced=384)
+        tiles = estimate.attention((scores, results), True, 6, [sass.Region(None), region, region], 8)
+        # The last queries first: all 6 tiles of keys, 4, 2; of them whole 4, 2, 0.
+        self.assertEqual((tiles.all, tiles.whole), ([6, 4, 2], [4, 2, 0]))
+        self.assertEqual((tiles.trips(2), tiles.trips(1)), ([2, 2], [4]))
+        # Two of three workgroups for each of two processors: 6 + 4 + 2 tiles.
+        self.assertEqual(tiles.rounds(2), 12 / 4)
+        tiles = estimate.attention((scores, results), False, 6, [sass.Region(None), region], 8)
+        self.assertEqual((tiles.all, tiles.whole), ([6, 6, 6], [6, 6, 6]))
+
     def test_occupancy(self):
         chip = estimate.CHIPS["cuda:sm_90"]
         row = {"threads": 256, "registers": 128, "shared": 48 << 10}
@@ -93,6 +112,14 @@ class Cases(unittest.TestCase):
         # Matrix instructions of a warp can't reach the peak; a tile of 128 x 128 can't be ten times slower.
         self.assertLess(row["roofline"] / 0.629, row["estimate"])
         self.assertLess(row["estimate"], 10 * row["roofline"])
+
+    def test_attention(self):
+        (row,) = self.rows("attention_causal_f16")
+        # Of 4096 x 4096 scores of 4 x 32 heads those are counted that are seen; nothing hidden is computed but on the
+        # diagonal.
+        self.assertEqual(row["multiply_adds"], 4 * 32 * (4096 * 4097 // 2) * 2 * 128)
+        self.assertLess(row["roofline"] / 0.629, row["estimate"])
+        self.assertLess(row["estimate"], 4 * row["roofline"])
 
     def test_gather(self):
         (row,) = self.rows("gather_f16")
