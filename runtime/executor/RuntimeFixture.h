@@ -17,6 +17,8 @@
 
 #include <gtest/gtest.h>
 
+#include <utility>
+
 namespace aicc::testing {
 
 constexpr auto f32 = package::ElementType::f32;
@@ -66,7 +68,10 @@ struct OnDevice : ::testing::TestWithParam<const char *> {
   PackageBuilder model() {
     return affineModel(GetParam(), "elf-so", kernels());
   }
+  // In the place of what was created before.
   void create(const PackageBuilder &builder, uint32_t threads = 1) {
+    aicc_session_release(std::exchange(session.value, nullptr));
+    aicc_package_release(std::exchange(package.value, nullptr));
     ASSERT_EQ(openBytes(builder.finish(), package.out()), AICC_OK)
         << aicc_message();
     aicc_session_options options{sizeof options, threads, nullptr};
