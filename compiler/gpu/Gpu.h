@@ -152,6 +152,9 @@ struct Options {
   /// Take the position in the subgroup from gpu.lane_id, not from the thread
   /// id (some compilers vectorise over the former only).
   bool laneId = false;
+  /// Elements of a row that several threads share may stay in registers from
+  /// one reduction to the next, across barriers (some compilers lose them).
+  bool keepsRows = true;
   /// Address space and attribute of the argument struct's pointer.
   unsigned argumentSpace = 0;
   llvm::StringRef argumentAttribute = "llvm.byval";

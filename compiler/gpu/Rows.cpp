@@ -249,7 +249,8 @@ void RowEmitter::chooseThreads() {
   const int64_t few = std::min<int64_t>(32, all); // many threads at once
   auto unroll = [&](int64_t registers) {
     int64_t elements = llvm::divideCeil(length, threads) * columns;
-    unrolled = fixed && fits(elements, registers) ? elements : 0;
+    bool kept = threads == 1 || e.options.keepsRows;
+    unrolled = kept && fixed && fits(elements, registers) ? elements : 0;
   };
   if (!along && aside) {
     chooseColumns(count, length);

@@ -84,6 +84,8 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
     // The runtime for CPUs vectorises over the position in the subgroup:
     // vectors of a thread become gathers there.
     options.laneId = true;
+    // It computes -x - max(-x) wrongly if -x lives across a barrier.
+    options.keepsRows = false;
     options.vector = 1;
     options.tile = 4;
     options.finish = [](LLVM::LLVMFuncOp function,

@@ -107,11 +107,11 @@ INSTRUCTIONS = {b"_matrix_mad_k": r"\bdpas\.8x8", b"_2d_block_read_": r"\bload_b
 
 # Known. On dg2 a lane of 16 has 128 registers at most: tiles of 4 x 4 with padding, or rows of queries, in f32 take a few
 # more, and so does attention by matrix instructions whose sizes aren't known or aren't whole chunks, or whose mask compares
-# with data. pvc's compiler takes no more than 128 for 10, or 5 of a row that stays in registers.
+# with data. pvc's compiler takes no more than 128 for 10.
 SPILLED = {"dg2": ("attention_bf16_lengths", "attention_causal", "attention_dynamic", "attention_f16_dynamic",
                    "attention_f16_past", "attention_f16_widest_edges", "attention_wide", "attention_window",
                    "convolution_groups", "convolution_large"),
-           "pvc": ("attention_dynamic", "attention_window", "softmax_shared")}
+           "pvc": ("attention_dynamic", "attention_window")}
 
 
 def check_ocloc(tool, chip, path, entry):

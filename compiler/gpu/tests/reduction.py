@@ -7,15 +7,21 @@ import numpy as np
 from kernels import Kernel, fill, fill_empty, generic, kernel
 
 
-def softmax(name, rows, columns, axis=1):
+def softmax(name, rows, columns, axis=1, negated=False):
     count, own, kinds = (rows, "d0", "pr") if axis else (columns, "d1", "rp")
     t, r = f"tensor<{rows}x{columns}xf32>", f"tensor<{count}xf32>"
     body = fill("%n", r, "0xFF800000") + fill("%z", r, "0.0")
-    body += generic("%m", 2, kinds, [("%x", t, "d0, d1")], ("%n", r),
+    x = "%x"
+    if negated:
+        x = "%y"
+        body += fill_empty("%ye", t) + generic(x, 2, "pp", [("%x", t, "d0, d1")], ("%ye", t),
+                                               "      %k = arith.negf %i0 : f32\n"
+                                               "      linalg.yield %k : f32", "d0, d1")
+    body += generic("%m", 2, kinds, [(x, t, "d0, d1")], ("%n", r),
                     "      %m1 = arith.maximumf %o0, %i0 : f32\n"
                     "      linalg.yield %m1 : f32", own)
     body += fill_empty("%e", t)
-    body += generic("%p", 2, "pp", [("%x", t, "d0, d1"), ("%m", r, own)],
+    body += generic("%p", 2, "pp", [(x, t, "d0, d1"), ("%m", r, own)],
                     ("%e", t), "      %d = arith.subf %i0, %i1 : f32\n"
                     "      %q = math.exp %d : f32\n"
                     "      linalg.yield %q : f32", "d0, d1")
@@ -28,7 +34,8 @@ def softmax(name, rows, columns, axis=1):
 
     def make(rng, _):
         x = rng.standard_normal((rows, columns), np.float32) * 4
-        e = np.exp(x.astype(np.float64) - x.max(axis, keepdims=True))
+        y = -x if negated else x
+        e = np.exp(y.astype(np.float64) - y.max(axis, keepdims=True))
         return [x], [(e / e.sum(axis, keepdims=True)).astype(np.float32)]
     return Kernel(kernel(name, [("x", t)], [t], body, ["%0"]), make)
 
@@ -137,7 +144,7 @@ def arg_max(name, rows, columns, axis=1, last=False, dtype="f32"):
 
 def reductions():
     return [
-        softmax("softmax_short", 37, 10), softmax("softmax", 700, 100),
+        softmax("softmax_short", 37, 10), softmax("softmin", 10, 20, negated=True), softmax("softmax", 700, 100),
         softmax("softmax_long", 5, 3000), softmax("softmax_shared", 131, 4004),
         softmax("softmax_longest", 2, 50001), layernorm(),
         reduction("sum_all", (17, 300), (0, 1), "sum"),
