@@ -13,7 +13,8 @@
 
 namespace aicc::lowering {
 
-/// To a wider float (from 8 bits too), and to f16 or bf16; of a scalar or a vector.
+/// To a wider float (from 8 bits too), and to f16 or bf16; of a scalar or a
+/// vector.
 mlir::Value extend(mlir::ImplicitLocOpBuilder &b, mlir::Value x, mlir::Type to);
 mlir::Value truncate(mlir::ImplicitLocOpBuilder &b, mlir::Value x,
                      mlir::Type to);
