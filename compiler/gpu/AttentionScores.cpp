@@ -104,10 +104,12 @@ void AttentionScores::store(
   auto rowsKnown = graph::constantOf(w.queryTotal);
   bool allRows = rowsKnown && *rowsKnown % tileRows == 0;
   Value place = w.lanePlace(results);
+  // Where results lie is often where queries did: dozens of 64-bit offsets.
+  Value first = w.again(e.add(tileRow, laneRow));
   for (auto [number, entry] : llvm::enumerate(rows)) {
     unsigned offset = entry.first;
     Value sum = w.across(sums[number], sameRow, false);
-    Value query = e.add(tileRow, e.add(laneRow, e.constant(offset)));
+    Value query = e.add(first, e.constant(offset));
     Value largest = most[number];
     e.guarded(allRows ? Value() : e.less(query, e.apply(w.queryTotal)), [&] {
       w.set(w.form.queries, e.delinearize(query, w.querySizes));

@@ -133,6 +133,18 @@ Value AttentionValues::across(Value value, ArrayRef<unsigned> offsets,
   return value;
 }
 
+Value AttentionValues::again(Value index) {
+  e.shuffles = true;
+  Type word = e.b.getI32Type();
+  Value narrow = arith::IndexCastUIOp::create(e.b, e.loc, word, index);
+  Value lane = arith::IndexCastUIOp::create(e.b, e.loc, word, e.lane);
+  Value width = e.constant32(int32_t(e.options.subgroup));
+  Value same = mlir::gpu::ShuffleOp::create(e.b, e.loc, narrow, lane, width,
+                                            mlir::gpu::ShuffleMode::IDX)
+                   .getShuffleResult();
+  return arith::IndexCastUIOp::create(e.b, e.loc, e.b.getIndexType(), same);
+}
+
 /// Sets loops of the second product and, where they are the same, of the first.
 void AttentionValues::set(ArrayRef<unsigned> dims, ArrayRef<Value> index) {
   for (auto [dim, value] : llvm::zip(dims, index)) {
