@@ -79,6 +79,8 @@ class Evaluator {
 public:
   explicit Evaluator(Node &node) : node(node), context(node.importer.context) {}
   std::optional<Known> run();
+  /// Split, the only one with several results.
+  std::optional<SmallVector<Known>> split();
 
 private:
   /// What is asked again has the same answer, though the node has failed since
@@ -119,6 +121,10 @@ private:
   std::optional<Known> filled();
   std::optional<Known> expand();
   std::optional<Known> squeeze(bool remove);
+  std::optional<Known> transpose();
+  std::optional<Known> tile();
+  std::optional<Known> flatten();
+  std::optional<Known> power();
 
   Node &node;
   MLIRContext *context;
@@ -162,7 +168,7 @@ std::optional<Known> Evaluator::binary(Action op, Type element) {
     return std::nullopt;
   auto shape = broadcastShape({x, y});
   // Old versions broadcast by attributes.
-  if (!shape || node.hasAttribute("broadcast") || node.hasAttribute("fmod"))
+  if (!shape || node.hasAttribute("broadcast") || node.integer("fmod", 0))
     return std::nullopt;
   Known result{element ? element : x->element, *shape, {}};
   for (int64_t i = 0, n = countOf(*shape); i < n; ++i) {
@@ -489,6 +495,141 @@ std::optional<Known> Evaluator::squeeze(bool remove) {
   return reshaped(shape);
 }
 
+std::optional<Known> Evaluator::transpose() {
+  const Known *x = in(0);
+  int64_t rank = x->shape.size();
+  Ints perm = node.integers("perm");
+  if (perm.empty())
+    for (int64_t i = rank; i-- > 0;)
+      perm.push_back(i);
+  Ints sorted = perm, shape, strides(rank, 1);
+  llvm::sort(sorted);
+  for (int64_t i = 0, n = sorted.size(); i < n; ++i)
+    if (sorted[i] != i)
+      return std::nullopt;
+  if (int64_t(perm.size()) != rank)
+    return std::nullopt;
+  for (int64_t i = rank - 1; i-- > 0;)
+    strides[i] = strides[i + 1] * x->shape[i + 1];
+  for (int64_t i : perm)
+    shape.push_back(x->shape[i]);
+  Ints from;
+  for (int64_t flat = 0, n = x->values.size(); flat < n; ++flat) {
+    int64_t rest = flat, index = 0;
+    for (int64_t d = rank; d-- > 0; rest /= shape[d])
+      index += rest % shape[d] * strides[perm[d]];
+    from.push_back(index);
+  }
+  return picked(shape, from);
+}
+
+std::optional<Known> Evaluator::tile() {
+  const Known *x = in(0);
+  auto repeats = list(1, "");
+  if (!repeats || repeats->size() != x->shape.size() ||
+      llvm::any_of(*repeats, [](int64_t n) { return n < 0; }))
+    return std::nullopt;
+  Ints shape;
+  for (auto [size, times] : llvm::zip(x->shape, *repeats)) {
+    int64_t dim;
+    if (llvm::MulOverflow(size, times, dim))
+      return std::nullopt;
+    shape.push_back(dim);
+  }
+  int64_t count = countOf(shape);
+  if (count < 0)
+    return std::nullopt;
+  Ints from;
+  for (int64_t flat = 0; flat < count; ++flat) {
+    int64_t rest = flat, index = 0, stride = 1;
+    for (int64_t d = shape.size(); d-- > 0; rest /= shape[d]) {
+      index += rest % shape[d] % x->shape[d] * stride;
+      stride *= x->shape[d];
+    }
+    from.push_back(index);
+  }
+  return picked(shape, from);
+}
+
+std::optional<Known> Evaluator::flatten() {
+  const Known *x = in(0);
+  int64_t rank = x->shape.size(), axis = node.integer("axis", 1);
+  axis = axis < 0 ? axis + rank : axis;
+  if (axis < 0 || axis > rank)
+    return std::nullopt;
+  int64_t outer = countOf(ArrayRef(x->shape).take_front(axis));
+  int64_t inner = countOf(ArrayRef(x->shape).drop_front(axis));
+  return outer < 0 || inner < 0 ? std::nullopt : reshaped({outer, inner});
+}
+
+/// Of constants whose powers an exponent that is whole gives exactly.
+std::optional<Known> Evaluator::power() {
+  const Known *x = in(0), *y = in(1);
+  if (!y || isa<FloatType>(x->element) || node.hasAttribute("broadcast"))
+    return std::nullopt;
+  auto shape = broadcastShape({x, y});
+  if (!shape)
+    return std::nullopt;
+  Known result{x->element, *shape, {}};
+  for (int64_t i = 0, n = countOf(*shape); i < n; ++i) {
+    const Scalar &base = x->values[broadcastIndex(i, *shape, x->shape)];
+    auto exponent = numeric(y->values[broadcastIndex(i, *shape, y->shape)]);
+    constexpr double highest = 64;
+    if (!exponent || *exponent < 0 || *exponent > highest ||
+        *exponent != std::floor(*exponent))
+      return std::nullopt;
+    Maybe value = integer(context, 1);
+    for (int64_t k = 0; k < int64_t(*exponent) && value; ++k)
+      value = arithmetic(context, Action::mul, *value, base, x->element);
+    if (!value)
+      return std::nullopt;
+    result.values.push_back(*value);
+  }
+  return result;
+}
+
+std::optional<SmallVector<Known>> Evaluator::split() {
+  const Known *x = in(0);
+  int64_t parts = node.numOutputs();
+  if (!x || x->shape.empty() || !parts)
+    return std::nullopt;
+  int64_t rank = x->shape.size(), axis = node.integer("axis", 0);
+  axis = axis < 0 ? axis + rank : axis;
+  if (axis < 0 || axis >= rank)
+    return std::nullopt;
+  int64_t size = x->shape[axis], most = llvm::divideCeil(size, parts);
+  Ints sizes;
+  if (node.has(1) || node.hasAttribute("split")) {
+    auto given = list(1, "split");
+    if (!given)
+      return std::nullopt;
+    sizes = *given;
+  } else {
+    for (int64_t i = 0; i < parts; ++i)
+      sizes.push_back(std::clamp<int64_t>(size - i * most, 0, most));
+  }
+  int64_t total = 0;
+  for (int64_t part : sizes)
+    if (part < 0 || llvm::AddOverflow(total, part, total))
+      return std::nullopt;
+  if (total != size || int64_t(sizes.size()) != parts)
+    return std::nullopt;
+  int64_t inner = countOf(ArrayRef(x->shape).drop_front(axis + 1));
+  int64_t outer = countOf(ArrayRef(x->shape).take_front(axis));
+  SmallVector<Known> results;
+  int64_t first = 0;
+  for (int64_t part : sizes) {
+    Ints shape = x->shape, from;
+    shape[axis] = part;
+    for (int64_t o = 0; o < outer; ++o)
+      for (int64_t k = 0; k < part * inner; ++k)
+        from.push_back((o * size + first) * inner + k);
+    results.push_back(*picked(shape, from));
+    first += part;
+  }
+  return results;
+}
+
 std::optional<Known> Evaluator::run() {
   StringRef op = node.proto.op_type();
   if (op == "Shape")
@@ -530,6 +671,14 @@ std::optional<Known> Evaluator::run() {
     return where();
   if (op == "Expand")
     return expand();
+  if (op == "Transpose")
+    return transpose();
+  if (op == "Tile")
+    return tile();
+  if (op == "Flatten")
+    return flatten();
+  if (op == "Pow" && node.numInputs() == 2)
+    return power();
   if (op == "Add" || op == "Sub" || op == "Mul" || op == "Div" || op == "Mod") {
     if (node.numInputs() != 2 || x->element.isInteger(1))
       return std::nullopt;
@@ -559,6 +708,12 @@ std::optional<Known> Evaluator::run() {
   if (op == "Neg")
     return map([&](const Scalar &s) {
       return arithmetic(context, Action::sub, {zero}, s, x->element);
+    });
+  if (op == "Abs")
+    return map([&](const Scalar &s) -> Maybe {
+      auto value = s.expr ? s.constant() : std::nullopt;
+      return value && *value != INT64_MIN ? integer(context, std::abs(*value))
+                                          : std::nullopt;
     });
   if (op == "Floor" || op == "Ceil" || op == "Round")
     return map([&](const Scalar &s) -> Maybe {
@@ -602,7 +757,17 @@ std::optional<Known> Evaluator::run() {
 }
 
 bool aicc::onnx::evaluateKnown(Node &node) {
-  if (!normalDomain(node.proto.domain()).empty() || node.numOutputs() != 1)
+  if (!normalDomain(node.proto.domain()).empty())
+    return false;
+  if (node.proto.op_type() == "Split") {
+    std::optional<SmallVector<Known>> parts = Evaluator(node).split();
+    if (!parts || node.failed())
+      return false;
+    for (auto [i, part] : llvm::enumerate(*parts))
+      node.set(i, std::move(part));
+    return true;
+  }
+  if (node.numOutputs() != 1)
     return false;
   std::optional<Known> result = Evaluator(node).run();
   if (!result || node.failed())

@@ -209,6 +209,50 @@ TEST(ShapeValues, ThroughFloats) {
   EXPECT_HAS(text, "affine_map<()[s0] -> (s0 * 2, 4)>");
 }
 
+TEST(ShapeValues, PadsOfPyTorch) {
+  // What PyTorch's exporter of scripts makes of pad(x, (0, (4 - n % 4) % 4)):
+  // pairs from the last dimension on become all begins, then all ends.
+  ModelBuilder b;
+  b.input("x", {2, 5}).output("y");
+  b.ints("four", {4}).ints("none", {0}).ints("pairs", {-1, 2});
+  b.ints("flat", {-1}).ints("least", {INT64_MIN + 1}).ints("zero", {0});
+  b.initializer("i", INT64, {1}).add_int64_data(1);
+  b.node("Shape", {"x"}, {"s"});
+  b.node("Gather", {"s", "i"}, {"n"});
+  setInt(b.node("Mod", {"n", "four"}, {"over"}), "fmod", 0);
+  b.node("Sub", {"four", "over"}, {"rest"});
+  setInt(b.node("Mod", {"rest", "four"}, {"pad"}), "fmod", 0);
+  setInt(b.node("Concat", {"none", "pad", "none", "none"}, {"given"}), "axis",
+         0);
+  b.node("Reshape", {"given", "pairs"}, {"two"});
+  b.node("Slice", {"two", "flat", "least", "zero", "flat"}, {"reversed"});
+  setInts(b.node("Transpose", {"reversed"}, {"turned"}), "perm", {1, 0});
+  b.node("Reshape", {"turned", "flat"}, {"pads"});
+  b.node("Pad", {"x", "pads"}, {"y"});
+  std::string text = b.import();
+  EXPECT_HAS(text, "-> (tensor<2x8xf32>");
+  EXPECT_LACKS(text, "?");
+}
+
+TEST(ShapeValues, RearrangedLists) {
+  // [n, 3, 4] -> split into n, 3 and 4; 4 * 3 ^ 2 elements a row.
+  std::string text = reshaped({"n", 3, 12}, [](ModelBuilder &b) {
+    setInt(b.node("Split", {"s"}, {"n", "three", "twelve"}), "axis", 0);
+    b.ints("two", {2});
+    b.node("Pow", {"three", "two"}, {"nine"});
+    b.ints("minus", {-4});
+    b.node("Abs", {"minus"}, {"four"});
+    b.node("Mul", {"nine", "four"}, {"row"});
+    b.node("Tile", {"row", "one"}, {"tiled"});
+    setInt(b.node("Concat", {"n", "tiled"}, {"list"}), "axis", 0);
+    setInt(b.node("Flatten", {"list"}, {"column"}), "axis", 1);
+    b.ints("one", {1}).ints("flat", {-1});
+    b.node("Reshape", {"column", "flat"}, {"target"});
+  });
+  EXPECT_HAS(text, "affine_map<()[s0] -> (s0, 36)>");
+  EXPECT_LACKS(text, "graph.dimensions");
+}
+
 TEST(ShapeValues, AsData) {
   ModelBuilder b;
   b.input("x", {"n", 3}).output("s").output("r").output("z");
