@@ -69,6 +69,7 @@ static std::string textOf(exec::KernelOp kernel) {
   llvm::raw_string_ostream stream(text);
   OpPrintingFlags flags;
   flags.enableDebugInfo(false);
+  flags.useLocalScope(); // else values of all other kernels are numbered, too
   kernel->print(stream, flags);
   return text;
 }
