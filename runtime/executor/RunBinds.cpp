@@ -101,6 +101,9 @@ Status RunState::read(const Step &step) {
     const std::string name = nodesOf(step);
     return invalidArgument(
         (name.empty() ? "" : name + ": ") +
+        // What the compiler takes where shapes contradict each other.
+        (value == -1 ? "sizes that the model computes don't fit together: "
+                     : "") +
         (buffer.name.empty() ? bufferName(*loaded.variant, index)
                              : "'" + buffer.name + "'") +
         " has " + std::to_string(value) + " at position " +
