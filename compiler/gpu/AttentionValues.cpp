@@ -134,14 +134,17 @@ Value AttentionValues::across(Value value, ArrayRef<unsigned> offsets,
 }
 
 Value AttentionValues::again(Value index) {
+  if (!e.options.computesAgain)
+    return index;
   e.shuffles = true;
-  Type word = e.b.getI32Type();
-  Value narrow = arith::IndexCastUIOp::create(e.b, e.loc, word, index);
-  Value lane = arith::IndexCastUIOp::create(e.b, e.loc, word, e.lane);
-  Value width = e.constant32(int32_t(e.options.subgroup));
-  Value same = mlir::gpu::ShuffleOp::create(e.b, e.loc, narrow, lane, width,
-                                            mlir::gpu::ShuffleMode::IDX)
-                   .getShuffleResult();
+  auto word = [&](Value value) -> Value {
+    return arith::IndexCastUIOp::create(e.b, e.loc, e.b.getI32Type(), value);
+  };
+  Value same =
+      mlir::gpu::ShuffleOp::create(e.b, e.loc, word(index), word(e.lane),
+                                   e.constant32(int32_t(e.options.subgroup)),
+                                   mlir::gpu::ShuffleMode::IDX)
+          .getShuffleResult();
   return arith::IndexCastUIOp::create(e.b, e.loc, e.b.getIndexType(), same);
 }
 

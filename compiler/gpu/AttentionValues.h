@@ -60,8 +60,7 @@ public:
   Value power(Value x);
   /// Whether a maximum is minus infinity.
   Value isHidden(Value most);
-  /// The lane's own value, of which no compiler knows that it is that: what
-  /// was computed of it before a loop isn't kept for after the loop.
+  /// The index, from the lane itself (Options::computesAgain).
   Value again(Value index);
   /// The maximum or sum over lanes that differ in the given bits.
   Value across(Value value, ArrayRef<unsigned> offsets, bool maximum);

@@ -155,6 +155,10 @@ struct Options {
   /// Elements of a row that several threads share may stay in registers from
   /// one reduction to the next, across barriers (some compilers lose them).
   bool keepsRows = true;
+  /// What has been computed before a long loop is computed again after it, from
+  /// values of which the vendor's compiler can't know that they are the same (it
+  /// would rather spill it).
+  bool computesAgain = false;
   /// Address space and attribute of the argument struct's pointer.
   unsigned argumentSpace = 0;
   llvm::StringRef argumentAttribute = "llvm.byval";

@@ -588,6 +588,10 @@ private:
       result = shuffle(call, call.getArgOperand(0), AICC_VIRTUAL_SHUFFLE_XOR,
                        call.getArgOperand(1), everyLane());
       break;
+    case Meaning::shuffleIndex:
+      result = shuffle(call, call.getArgOperand(0), AICC_VIRTUAL_SHUFFLE_INDEX,
+                       call.getArgOperand(1), everyLane());
+      break;
     case Meaning::shuffleXorMasked: {
       Value *moved = shuffle(call, call.getArgOperand(1),
                              AICC_VIRTUAL_SHUFFLE_XOR, call.getArgOperand(2),

@@ -44,6 +44,7 @@ enum class Meaning {
   lanesBelowHigh,   // the same for lanes 32 .. 63
   barrier,          // of the workgroup; operands don't matter
   shuffleXor,       // (value, i32 offset)
+  shuffleIndex,     // (value, i32 lane)
   shuffleXorMasked, // (i32 mask, value, i32 offset, i32 clamp), may give
                     // {value, i1}
   shuffleSwizzle,   // (value, i32 pattern): and, or, xor masks of 5 bits on the

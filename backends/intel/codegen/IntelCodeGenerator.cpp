@@ -86,6 +86,7 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
     options.laneId = true;
     // It computes -x - max(-x) wrongly if -x lives across a barrier.
     options.keepsRows = false;
+    options.computesAgain = true;
     options.vector = 1;
     options.tile = 4;
     options.finish = [](LLVM::LLVMFuncOp function,
@@ -127,6 +128,7 @@ class IntelCodeGenerator final : public aicc::gpu::Generator {
         {"_Z12get_group_id", Meaning::group},
         {"_Z22get_sub_group_local_id", Meaning::lane},
         {"_Z21sub_group_shuffle_xor", Meaning::shuffleXor},
+        {"_Z17sub_group_shuffle", Meaning::shuffleIndex},
         {"_Z7barrier", Meaning::barrier},
     };
     return table;
