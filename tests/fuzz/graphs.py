@@ -23,6 +23,7 @@ OLD_OPSETS = range(7, 13)
 # What other runtimes may not know yet; onnx.reference does.
 NEW_OPSETS = range(24, 29)
 SPECIAL = [numpy.nan, numpy.inf, -numpy.inf, -0.0, 0.0, 1e-40, 6e4, -6e4]
+UNDEFINED_FOR_NAN = ("Sign", "QuantizeLinear", "DynamicQuantizeLinear", "TopK", "ArgMax", "ArgMin", "Unique")
 
 
 class Reject(Exception):
@@ -141,7 +142,7 @@ class Graph:
 
     def finish_node(self, node, given):
         # Of NaN the standard says nothing there, and runtimes differ.
-        if node.op_type in ("Sign", "QuantizeLinear", "DynamicQuantizeLinear") and any(
+        if node.op_type in UNDEFINED_FOR_NAN and any(
                 array.dtype.kind == "f" and numpy.isnan(array).any() for array in given.values()):
             raise Reject
         results = evaluate(onnx_model([node], given, list(node.output), self.opset), given)
@@ -288,3 +289,24 @@ def cut(model, names):
         del field[:]
         field.extend(rest)
     return cut_model
+
+
+def computed(model, node):
+    """Names of what a node reads and other nodes compute."""
+    made = {name for other in model.graph.node for name in other.output}
+    return sorted(names_read(node) & made)
+
+
+def single(model, node, values):
+    """The model of one node; what it reads of `values` is its inputs."""
+    alone = cut(model, node.output)
+    node = onnx.NodeProto.FromString(node.SerializeToString())
+    read = names_read(node)
+    constants = [onnx.TensorProto.FromString(entry.SerializeToString()) for entry in alone.graph.initializer
+                 if entry.name in read]
+    given = {name: values[name] for name in read & set(values)}
+    del alone.graph.node[:], alone.graph.input[:], alone.graph.initializer[:]
+    alone.graph.node.append(node)
+    alone.graph.initializer.extend(constants)
+    alone.graph.input.extend(port(name, array, array.shape) for name, array in given.items())
+    return alone
