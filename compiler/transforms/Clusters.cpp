@@ -138,8 +138,10 @@ Clusters::Clusters(Block &block, const Places &places) : block(block) {
   }
   findBinders();
   findAttention(places.attention);
-  for (Operation &op : block)
+  for (Operation &op : block) {
     place(&op);
+    updateReach(&op);
+  }
 }
 
 void Clusters::findAttention(const std::vector<bool> &allowed) {
@@ -169,7 +171,10 @@ void Clusters::findBinders() {
     llvm::SmallSetVector<int64_t, 8> bound = boundSymbols(&op);
     for (int64_t symbol : usedSymbols(&op))
       if (auto it = of.find(symbol); it != of.end() && !bound.contains(symbol))
-        binders[&op].append(it->second);
+        for (Operation *binder : it->second) {
+          binders[&op].push_back(binder);
+          dependents[binder].push_back(&op);
+        }
   }
 }
 
@@ -202,6 +207,59 @@ bool Clusters::usedOutside(Value value, unsigned cluster,
   return false;
 }
 
+Operation *Clusters::inBlock(Operation *op) const {
+  // Operators of enclosing blocks came before everything here.
+  while (op && op->getBlock() != &block)
+    op = op->getParentOp();
+  return op && position.contains(op) ? op : nullptr;
+}
+
+void Clusters::forNeeded(Operation *op,
+                         llvm::function_ref<void(Operation *)> f) const {
+  op->walk([&](Operation *inner) {
+    for (Value operand : inner->getOperands())
+      if (Operation *needed = inBlock(operand.getDefiningOp()))
+        f(needed);
+  });
+  for (Operation *binder : bindersOf(op))
+    f(binder);
+}
+
+void Clusters::updateReach(Operation *changed) {
+  SmallVector<Operation *> work{changed};
+  while (!work.empty()) {
+    Operation *op = work.pop_back_val();
+    auto it = owner.find(op);
+    ArrayRef<Operation *> members =
+        it == owner.end() ? ArrayRef(op) : ArrayRef(clusters[it->second].ops);
+    unsigned far = 0;
+    for (Operation *member : members) {
+      far = std::max(far, position.lookup(member));
+      forNeeded(member, [&](Operation *needed) {
+        far = std::max(far, reach.lookup(needed));
+      });
+    }
+    if (llvm::all_of(members, [&](Operation *member) {
+          auto known = reach.find(member);
+          return known != reach.end() && known->second == far;
+        }))
+      continue;
+    for (Operation *member : members)
+      reach[member] = far;
+    // Whoever has been placed already and needs one of them.
+    auto tell = [&](Operation *user) {
+      if (user && reach.contains(user))
+        work.push_back(user);
+    };
+    for (Operation *member : members) {
+      for (Operation *user : member->getUsers())
+        tell(inBlock(user));
+      if (auto users = dependents.find(member); users != dependents.end())
+        llvm::for_each(users->second, tell);
+    }
+  }
+}
+
 /// Whether computing the value needs a result of the cluster.
 bool Clusters::dependsOn(Value value, unsigned cluster) const {
   return dependsOn(value.getDefiningOp(), cluster);
@@ -218,35 +276,22 @@ bool Clusters::dependsOn(Operation *from, unsigned cluster) const {
   const Cluster &target = clusters[cluster];
   llvm::SetVector<Operation *> work;
   auto add = [&](Operation *op) {
-    // Operators of enclosing blocks came before everything here.
-    while (op && op->getBlock() != &block)
-      op = op->getParentOp();
-    if (!op || !position.contains(op))
-      return;
-    auto it = owner.find(op);
-    unsigned last =
-        it == owner.end() ? position.lookup(op) : clusters[it->second].last;
-    if (last >= target.first)
+    auto far = reach.find(op);
+    if (far == reach.end() || far->second >= target.first)
       work.insert(op);
   };
-  add(from);
+  if (Operation *op = inBlock(from))
+    add(op);
   for (unsigned i = 0; i < work.size(); ++i) {
     auto it = owner.find(work[i]);
-    if (it != owner.end() && it->second == cluster)
+    if (it == owner.end()) {
+      forNeeded(work[i], add);
+      continue;
+    }
+    if (it->second == cluster)
       return true;
-    auto visit = [&](Operation *op) {
-      op->walk([&](Operation *inner) {
-        for (Value operand : inner->getOperands())
-          add(operand.getDefiningOp());
-      });
-      for (Operation *binder : bindersOf(op))
-        add(binder);
-    };
-    if (it == owner.end())
-      visit(work[i]);
-    else
-      for (Operation *op : clusters[it->second].ops)
-        visit(op);
+    for (Operation *op : clusters[it->second].ops)
+      forNeeded(op, add);
   }
   return false;
 }
@@ -301,6 +346,7 @@ bool Clusters::join(Operation *op, unsigned cluster) {
   owner[op] = cluster;
   clusters[cluster].ops.push_back(op);
   clusters[cluster].last = position.lookup(op);
+  updateReach(op);
   return true;
 }
 

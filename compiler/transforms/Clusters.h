@@ -85,6 +85,13 @@ private:
   bool dependsOn(mlir::Value value, unsigned cluster) const;
   bool dependsOn(mlir::Operation *from, unsigned cluster) const;
   bool symbolsDependOn(mlir::Operation *op, unsigned cluster) const;
+  /// The operator of the block that is or encloses `op`, if there is one.
+  mlir::Operation *inBlock(mlir::Operation *op) const;
+  /// Operators of the block that this one needs, for operands or symbols.
+  void forNeeded(mlir::Operation *op,
+                 llvm::function_ref<void(mlir::Operation *)> f) const;
+  /// After a change of the operator's cluster.
+  void updateReach(mlir::Operation *changed);
   void findBinders();
   void findAttention(const std::vector<bool> &allowed);
   void placeAttention(AttentionChain &chain);
@@ -102,9 +109,13 @@ private:
   /// Those that are not for target 0.
   llvm::DenseMap<mlir::Operation *, unsigned> device;
   llvm::DenseMap<mlir::Operation *, unsigned> owner;
-  /// What binds symbols of the block that an operator uses.
+  /// What binds symbols of the block that an operator uses, and the reverse.
   llvm::DenseMap<mlir::Operation *, llvm::SmallVector<mlir::Operation *, 2>>
-      binders;
+      binders, dependents;
+  /// The last position that an operator, with its cluster, needs, its own
+  /// included: what needs a cluster reaches that far. Nothing for those that
+  /// haven't been placed.
+  llvm::DenseMap<mlir::Operation *, unsigned> reach;
   std::vector<AttentionChain> chains;
   llvm::DenseMap<mlir::Operation *, unsigned> chainOf;
   std::vector<Cluster> clusters; // those without operators were merged away

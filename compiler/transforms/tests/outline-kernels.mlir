@@ -56,6 +56,29 @@ func.func @main(%x: tensor<4x4xf32>, %y: tensor<4x4xf32>) -> tensor<4x4xf32> {
 
 // -----
 
+// The first kernel, which the sum joined, waits for the second, because of the
+// sum; the last addition needs what is made of the first, so it can't be in the
+// second.
+// CHECK-LABEL: module
+// CHECK: exec.program
+// CHECK: %[[T:.*]] = exec.launch
+// CHECK: %[[D:.*]]:2 = exec.launch {{.*}}(%{{.*}}, %[[T]])
+// CHECK: %[[R:.*]] = exec.launch {{.*}}(%[[D]]#0, %[[T]])
+// CHECK: exec.finish %[[D]]#0, %[[D]]#1, %[[R]]
+module {
+func.func @main(%x: tensor<4x8xf32>, %y: tensor<8xf32>) -> (tensor<4x8xf32>, tensor<4x8xf32>, tensor<8xf32>) {
+  %d = graph.exp %x : tensor<4x8xf32>
+  %e = graph.reduce maximum %d [0] : (tensor<4x8xf32>) -> tensor<8xf32>
+  %t = graph.exp %y : tensor<8xf32>
+  %b = graph.broadcast %t [1] : (tensor<8xf32>) -> tensor<4x8xf32>
+  %s = graph.add %d, %b : tensor<4x8xf32>
+  %r = graph.add %t, %e : tensor<8xf32>
+  return %d, %s, %r : tensor<4x8xf32>, tensor<4x8xf32>, tensor<8xf32>
+}
+}
+
+// -----
+
 // Work on weights only is done once; a reshape is a view; an elementwise
 // kernel may write over its operand.
 // CHECK-LABEL: module
