@@ -58,7 +58,8 @@ static AffineExpr emitKernel(exec::KernelOp kernel, OpBuilder &b,
   bool done =
       emitScatter(context) ||
       (context.reductions.empty() ? emitTransposed(context)
-                                  : emitTile(context) || emitRows(context));
+                                  : emitTile(context) || emitRows(context) ||
+                                        emitColumns(context));
   if (!done)
     emitPointwise(context);
   return context.grid;

@@ -36,6 +36,9 @@ bool emitTransposed(Context &context);
 bool emitScatter(Context &context);
 /// Reductions along the lanes, row by row; false if not of this form.
 bool emitRows(Context &context);
+/// The same with rows along the lanes; false if not of this form, or if every
+/// reduction is needed once only.
+bool emitColumns(Context &context);
 
 // -- Shared pieces -----------------------------------------------------------
 

@@ -1,4 +1,4 @@
-//===- Rows.cpp - reductions along the lanes ------------------------------===//
+//===- Rows.cpp - reductions and what is done with their rows -------------===//
 //
 // Licensed under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -8,6 +8,9 @@
 // Softmax, normalisations, reductions of the innermost dimension: all
 // reductions of the kernel have the same rows (parallel loops). Row by row
 // every reduction becomes a scalar, then the rest of the row is written.
+//
+// Along another dimension neighbours in memory are elements of as many rows:
+// those are the lanes then, and every reduction becomes a vector.
 //
 //===----------------------------------------------------------------------===//
 
@@ -25,6 +28,11 @@ namespace aicc::backends::cpu {
 namespace {
 /// Which dimension of a tensor is which row loop; empty if none is.
 using RowDims = SmallVector<unsigned>;
+
+struct Rows {
+  SmallVector<AffineExpr> sizes; // of the row loops
+  llvm::DenseMap<Value, RowDims> dims;
+};
 } // namespace
 
 /// The dimensions of a generic's iteration that are the row loops, told by the
@@ -79,40 +87,32 @@ static Value sharedProducer(Emitter &e, linalg::GenericOp last) {
   return {};
 }
 
-bool emitRows(Context &c) {
+/// The rows of a kernel, if all its reductions have the same.
+static std::optional<Rows> rowsOf(Context &c) {
   Emitter &e = c.e;
   MLIRContext *context = e.b.getContext();
-  SmallVector<AffineExpr> rowSizes;
-  llvm::DenseMap<Value, RowDims> rows;
-  unsigned numRows = 0;
+  Rows rows;
   for (auto [i, op] : llvm::enumerate(c.reductions)) {
-    if (!Emitter::combinerOf(op))
-      return false;
-    SmallVector<unsigned> parallel, reduced;
+    SmallVector<unsigned> parallel;
     op.getParallelDims(parallel);
-    op.getReductionDims(reduced);
     SmallVector<AffineExpr> sizes = e.loopSizes(op), mine;
     for (unsigned p : parallel)
       mine.push_back(sizes[p]);
-    if (i == 0) {
-      rowSizes = mine;
-      numRows = parallel.size();
-    } else if (mine != rowSizes) {
-      return false;
+    if (i == 0)
+      rows.sizes = mine;
+    else if (mine != rows.sizes)
+      return std::nullopt;
+    for (OpOperand &init : op.getDpsInitsMutable()) {
+      RowDims dims;
+      AffineMap out = op.getMatchingIndexingMap(&init);
+      for (unsigned p : parallel) {
+        auto position = out.getResultPosition(getAffineDimExpr(p, context));
+        if (!position)
+          return std::nullopt;
+        dims.push_back(*position);
+      }
+      rows.dims[op.getTiedOpResult(&init)] = dims;
     }
-    RowDims dims;
-    AffineMap out = op.getMatchingIndexingMap(op.getDpsInitOperand(0));
-    for (unsigned p : parallel) {
-      auto position = out.getResultPosition(getAffineDimExpr(p, context));
-      if (!position)
-        return false;
-      dims.push_back(*position);
-    }
-    rows[op.getResult(0)] = dims;
-    // The lanes must read neighbours, or all the same.
-    for (const Access &access : accessesOf(op))
-      if (moveOf(e, access.tensor, access.index, reduced.back()) > 1)
-        return false;
   }
   // Follow the rows through the elementwise operations, and check that the
   // later reductions walk the same rows.
@@ -121,15 +121,15 @@ bool emitRows(Context &c) {
     if (!op)
       continue;
     RowDims loops;
-    if (!rowLoops(op, rows, loops))
-      return false;
+    if (!rowLoops(op, rows.dims, loops))
+      return std::nullopt;
     if (loops.empty())
       continue;
     if (op.getNumReductionLoops()) {
       SmallVector<unsigned> parallel;
       op.getParallelDims(parallel);
       if (ArrayRef<unsigned>(parallel) != ArrayRef<unsigned>(loops))
-        return false;
+        return std::nullopt;
       continue;
     }
     for (OpResult result : op->getResults()) {
@@ -138,24 +138,75 @@ bool emitRows(Context &c) {
       for (unsigned loop : loops) {
         auto position = out.getResultPosition(getAffineDimExpr(loop, context));
         if (!position)
-          return false;
+          return std::nullopt;
         dims.push_back(*position);
       }
-      rows[result] = dims;
+      rows.dims[result] = dims;
     }
   }
   for (unsigned r = 0; r < e.numResults(); ++r)
-    if (numRows && !rows.count(e.result(r)))
-      return false;
+    if (!rows.sizes.empty() && !rows.dims.count(e.result(r)))
+      return std::nullopt;
+  return rows;
+}
 
-  // Rows per workgroup, about as many elements as a pointwise kernel has.
-  AffineExpr count = product(rowSizes, context);
-  SmallVector<AffineExpr> all = e.loopSizes(c.reductions[0]);
+/// Rows of a workgroup, about as many elements as a pointwise kernel has.
+static int64_t rowsOfWorkgroup(Context &c, const Rows &rows) {
+  MLIRContext *context = c.e.b.getContext();
+  SmallVector<AffineExpr> all = c.e.loopSizes(c.reductions[0]);
   int64_t elements = constantOr(product(all, context), 0);
-  int64_t total = constantOr(count, 0);
+  int64_t total = constantOr(product(rows.sizes, context), 0);
   int64_t perRow = elements && total ? elements / total : 1024;
-  int64_t rowsEach =
-      std::clamp<int64_t>(8192 / std::max<int64_t>(perRow, 1), 1, 4096);
+  return std::clamp<int64_t>(8192 / std::max<int64_t>(perRow, 1), 1, 4096);
+}
+
+/// Where a row begins in a result; `inner` are the dimensions along it.
+static Position startOf(Emitter &e, const Rows &rows, unsigned result,
+                        ArrayRef<Linear> row, SmallVector<unsigned> &inner) {
+  Memory &memory = e.resultMemory(result);
+  Position position;
+  position.index.resize(memory.dims.size());
+  llvm::SmallBitVector isRow(memory.dims.size());
+  if (!rows.sizes.empty())
+    for (auto [dim, value] :
+         llvm::zip(rows.dims.lookup(e.result(result)), row)) {
+      position.index[dim] = value;
+      isRow.set(dim);
+    }
+  for (unsigned d = 0; d < memory.dims.size(); ++d)
+    if (!isRow.test(d) && !graph::isConstant(memory.dims[d], 1))
+      inner.push_back(d);
+  return position;
+}
+
+/// The iteration of a reduction that belongs to a row.
+static Position iterationOf(linalg::GenericOp op, ArrayRef<Linear> row) {
+  SmallVector<unsigned> parallel;
+  op.getParallelDims(parallel);
+  Position position;
+  position.index.resize(op.getNumLoops());
+  for (auto [loop, value] : llvm::zip(parallel, row))
+    position.index[loop] = value;
+  return position;
+}
+
+bool emitRows(Context &c) {
+  Emitter &e = c.e;
+  for (linalg::GenericOp op : c.reductions) {
+    if (!Emitter::combinerOf(op))
+      return false;
+    SmallVector<unsigned> reduced;
+    op.getReductionDims(reduced);
+    // The lanes must read neighbours, or all the same.
+    for (const Access &access : accessesOf(op))
+      if (moveOf(e, access.tensor, access.index, reduced.back()) > 1)
+        return false;
+  }
+  std::optional<Rows> rows = rowsOf(c);
+  if (!rows)
+    return false;
+  AffineExpr count = product(rows->sizes, e.b.getContext());
+  int64_t rowsEach = rowsOfWorkgroup(c, *rows);
   c.grid = graph::simplify(count.ceilDiv(rowsEach));
 
   Linear rowCount = e.size(count);
@@ -165,35 +216,19 @@ bool emitRows(Context &c) {
     upper = Linear::of(e.minimum(upper, rowCount));
   Value shared = sharedProducer(e, c.reductions.back());
   e.loop(lower, upper, 1, [&](Linear row) {
-    IndexVector at = e.delinearize(row, rowSizes);
+    IndexVector at = e.delinearize(row, rows->sizes);
     for (linalg::GenericOp op : c.reductions) {
       Emitter::Scope scope(e);
       if (shared && op == c.reductions.back())
         e.setStored(shared, e.resultMemory(0), /*reads=*/false);
-      SmallVector<unsigned> parallel;
-      op.getParallelDims(parallel);
-      Position position;
-      position.index.resize(op.getNumLoops());
-      for (auto [loop, value] : llvm::zip(parallel, at))
-        position.index[loop] = value;
-      e.setValue(op.getResult(0), e.reduceLanes(op, position, 4));
+      e.setValue(op.getResult(0), e.reduceLanes(op, iterationOf(op, at), 4));
     }
     if (shared)
       e.setStored(shared, e.resultMemory(0), /*reads=*/true);
     for (unsigned r = 0; r < e.numResults(); ++r) {
       Memory &memory = e.resultMemory(r);
-      Position position;
-      position.index.resize(memory.dims.size());
-      llvm::SmallBitVector isRow(memory.dims.size());
-      if (numRows)
-        for (auto [dim, value] : llvm::zip(rows[e.result(r)], at)) {
-          position.index[dim] = value;
-          isRow.set(dim);
-        }
       SmallVector<unsigned> inner;
-      for (unsigned d = 0; d < memory.dims.size(); ++d)
-        if (!isRow.test(d) && !graph::isConstant(memory.dims[d], 1))
-          inner.push_back(d);
+      Position position = startOf(e, *rows, r, at, inner);
       std::function<void(unsigned)> level = [&](unsigned l) {
         if (inner.empty()) {
           e.store(memory, e.at(e.result(r), position), position);
@@ -219,6 +254,77 @@ bool emitRows(Context &c) {
     }
     for (linalg::GenericOp op : c.reductions)
       e.clearValue(op.getResult(0));
+    if (shared)
+      e.clearStored(shared);
+  });
+  return true;
+}
+
+bool emitColumns(Context &c) {
+  Emitter &e = c.e;
+  std::optional<Rows> rows = rowsOf(c);
+  if (!rows || rows->sizes.empty())
+    return false;
+  // What needs a reduction once for each row is as good by definition.
+  bool again = c.reductions.size() > 1;
+  for (unsigned r = 0; r < e.numResults(); ++r) {
+    SmallVector<unsigned> inner;
+    startOf(e, *rows, r, IndexVector(rows->sizes.size()), inner);
+    again |= !inner.empty();
+  }
+  if (!again)
+    return false;
+  // A workgroup has neighbours of the last row loop.
+  int64_t each = llvm::alignTo(rowsOfWorkgroup(c, *rows), e.width);
+  AffineExpr last = rows->sizes.back();
+  SmallVector<AffineExpr> blocks = rows->sizes;
+  blocks.back() = graph::simplify(last.ceilDiv(each));
+  c.grid = product(blocks, e.b.getContext());
+  IndexVector at = e.delinearize(c.workgroup, blocks);
+  Linear lower = at.back() * each;
+  Linear upper = lower + Linear(each), size = e.size(last);
+  if (graph::isConstant(blocks.back(), 1)) {
+    lower = Linear(0);
+    upper = size;
+  } else if (!size.isConstant() || size.constant % each) {
+    upper = Linear::of(e.minimum(upper, size));
+  }
+  Value shared = sharedProducer(e, c.reductions.back());
+  forLanes(e, lower, upper, 1, [&](Linear lane, Value mask) {
+    at.back() = lane;
+    for (linalg::GenericOp op : c.reductions) {
+      Emitter::Scope scope(e);
+      if (shared && op == c.reductions.back())
+        e.setStored(shared, e.resultMemory(0), /*reads=*/false);
+      Position position = iterationOf(op, at);
+      position.mask = mask;
+      SmallVector<Value> values = e.reduce(op, position)[0];
+      for (auto [result, value] : llvm::zip(op.getResults(), values))
+        e.setValue(result, value);
+    }
+    if (shared)
+      e.setStored(shared, e.resultMemory(0), /*reads=*/true);
+    for (unsigned r = 0; r < e.numResults(); ++r) {
+      Memory &memory = e.resultMemory(r);
+      SmallVector<unsigned> inner;
+      Position position = startOf(e, *rows, r, at, inner);
+      position.mask = mask;
+      std::function<void(unsigned)> level = [&](unsigned l) {
+        if (l == inner.size()) {
+          Emitter::Scope scope(e);
+          e.store(memory, e.at(e.result(r), position), position);
+          return;
+        }
+        e.loop(Linear(0), e.size(memory.dims[inner[l]]), 1, [&](Linear i) {
+          position.index[inner[l]] = i;
+          level(l + 1);
+        });
+      };
+      level(0);
+    }
+    for (linalg::GenericOp op : c.reductions)
+      for (Value result : op.getResults())
+        e.clearValue(result);
     if (shared)
       e.clearStored(shared);
   });
