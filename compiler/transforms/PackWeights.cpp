@@ -82,7 +82,7 @@ struct PackWeightsPass
       auto lhs = cast<RankedTensorType>(op.getLhs().getType());
       if ((only && !only(op)) || op.getRhsPacked() || rhs.getRank() != 2 ||
           lhs.getRank() == 0 || !op.getLhsBatch().empty() ||
-          !isConstantDerived(op.getRhs()) ||
+          !rhs.hasStaticShape() || !isConstantDerived(op.getRhs()) ||
           op.getRhsContracting() != ArrayRef<int64_t>(0) ||
           op.getLhsContracting() != ArrayRef<int64_t>(lhs.getRank() - 1))
         return;
@@ -94,7 +94,8 @@ struct PackWeightsPass
     getOperation().walk([&](ConvolutionOp op) {
       auto filter = cast<RankedTensorType>(op.getFilter().getType());
       if ((only && !only(op)) || op.getPacked() || !op.getChannelsLast() ||
-          op.getGroups() != 1 || !isConstantDerived(op.getFilter()))
+          op.getGroups() != 1 || !filter.hasStaticShape() ||
+          !isConstantDerived(op.getFilter()))
         return;
       OpBuilder builder(op);
       op->setOperand(1, pack(builder, op.getFilter()));

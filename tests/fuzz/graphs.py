@@ -23,7 +23,7 @@ OLD_OPSETS = range(7, 13)
 # What other runtimes may not know yet; onnx.reference does.
 NEW_OPSETS = range(24, 29)
 SPECIAL = [numpy.nan, numpy.inf, -numpy.inf, -0.0, 0.0, 1e-40, 6e4, -6e4]
-UNDEFINED_FOR_NAN = ("Sign", "QuantizeLinear", "DynamicQuantizeLinear", "TopK", "ArgMax", "ArgMin", "Unique")
+UNDEFINED_FOR_NAN = ("Sign", "QuantizeLinear", "DynamicQuantizeLinear", "TopK", "ArgMax", "ArgMin", "Hardmax", "Unique")
 
 
 class Reject(Exception):

@@ -28,3 +28,15 @@ func.func @activations(%x: tensor<5x2xf32>, %y: tensor<2x3xf32>) -> tensor<5x3xf
   %d = graph.dot_general %x, %y batch [] x [] contract [1] x [0] : (tensor<5x2xf32>, tensor<2x3xf32>) -> tensor<5x3xf32>
   return %d : tensor<5x3xf32>
 }
+
+// A constant in as many rows as a symbol says isn't laid out before a run.
+#rows = affine_map<()[s0] -> (s0, 3)>
+#columns = affine_map<()[s0] -> (5, s0)>
+// CHECK-LABEL: func.func @symbolic
+func.func @symbolic(%x: tensor<5x?xf32, #columns>) -> tensor<5x3xf32> {
+  // CHECK-NOT: rhs_packed
+  %c = graph.constant dense<[[1.0, 2.0, 3.0]]> : tensor<1x3xf32>
+  %w = graph.broadcast %c [0, 1] : (tensor<1x3xf32>) -> tensor<?x3xf32, #rows>
+  %d = graph.dot_general %x, %w batch [] x [] contract [1] x [0] : (tensor<5x?xf32, #columns>, tensor<?x3xf32, #rows>) -> tensor<5x3xf32>
+  return %d : tensor<5x3xf32>
+}
