@@ -712,8 +712,10 @@ std::optional<Known> Evaluator::run() {
   if (op == "Abs")
     return map([&](const Scalar &s) -> Maybe {
       auto value = s.expr ? s.constant() : std::nullopt;
-      return value && *value != INT64_MIN ? integer(context, std::abs(*value))
-                                          : std::nullopt;
+      // The least one has no opposite: wrap() leaves it to the compiled node.
+      return value && *value != INT64_MIN
+                 ? wrap(context, x->element, std::abs(*value))
+                 : std::nullopt;
     });
   if (op == "Floor" || op == "Ceil" || op == "Round")
     return map([&](const Scalar &s) -> Maybe {

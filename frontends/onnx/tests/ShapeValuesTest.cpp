@@ -253,6 +253,23 @@ TEST(ShapeValues, RearrangedLists) {
   EXPECT_LACKS(text, "graph.dimensions");
 }
 
+TEST(ShapeValues, AbsOfTheLeast) {
+  // It has no opposite in its type: the node itself is what wraps, not 128.
+  ModelBuilder b;
+  b.output("wide").output("least");
+  proto::TensorProto &x = b.initializer("x", INT8, {2});
+  x.add_int32_data(-128);
+  x.add_int32_data(-4);
+  b.node("Abs", {"x"}, {"a"});
+  setInt(b.node("Cast", {"a"}, {"wide"}), "to", INT64);
+  b.ints("y", {INT64_MIN});
+  b.node("Abs", {"y"}, {"least"});
+  std::string text = b.import();
+  EXPECT_HAS(text, "dense<[-128, -4]> : tensor<2xi8>");
+  EXPECT_HAS(text, "-9223372036854775808");
+  EXPECT_LACKS(text, "128, 4");
+}
+
 TEST(ShapeValues, AsData) {
   ModelBuilder b;
   b.input("x", {"n", 3}).output("s").output("r").output("z");
