@@ -263,6 +263,14 @@ def other_sizes(graph, ports, model, inputs):
         results = evaluate(model, changed)
         for result in results:
             check(result, graph.special)
+        # Both references broadcast the scale of one channel to several, of which the standard says nothing.
+        for node in graph.nodes:
+            if node.op_type == "GroupNormalization" and graph.values[node.input[1]].size == 1:
+                x = {**changed, **graph.initializers}.get(node.input[0])
+                if x is None:
+                    x = evaluate(cut(model, [node.input[0]]), changed)[0]
+                if x.shape[1] != 1:
+                    return []
     except Reject:
         return []
     return [changed]
