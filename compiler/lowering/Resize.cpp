@@ -85,10 +85,13 @@ SmallVector<Tap> Sampler::taps(Value x, Value size) {
   switch (op.getMode()) {
   case graph::ResizeMode::nearest: {
     StringRef rounding = op.getRounding();
+    // Rounded factors make a little less or more of a half: 1 / (2 / 7) is
+    // 3.4999998. ONNX Runtime takes as much for one.
+    constexpr double half = 0.5 + 1e-6;
     Value rounded = rounding == "floor"                ? floor(x)
                     : rounding == "ceil"               ? ceil(x)
-                    : rounding == "round_prefer_floor" ? ceil(sub(x, f(0.5)))
-                                                       : floor(add(x, f(0.5)));
+                    : rounding == "round_prefer_floor" ? ceil(sub(x, f(half)))
+                                                       : floor(add(x, f(half)));
     return {{clampIndex(b, toIndex(rounded), size), Value()}};
   }
   case graph::ResizeMode::linear: {

@@ -159,9 +159,12 @@ Value Resizing::nearest(Value at, const Axis &axis, Type real) {
     return floor(at);
   if (rounding == "ceil")
     return ceil(at);
+  // Rounded factors make a little less or more of a half, as in the lowering of
+  // graph.resize.
+  constexpr double half = 0.5 + 1e-6;
   if (rounding == "round_prefer_floor")
-    return ceil(n.add(at, -0.5));
-  return floor(n.add(at, 0.5));
+    return ceil(n.add(at, -half));
+  return floor(n.add(at, half));
 }
 
 /// What an element at a distance weighs.

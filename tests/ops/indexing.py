@@ -130,6 +130,19 @@ def cases(numpy, onnx):
                            model(onnx, "CumSum", {"x": x}, {"y": (floats, x.ndim)}, symbolic,
                                  [("axis", numpy.array(axis))], exclusive=exclusive, reverse=reverse),
                            [x], [y.astype(numpy.float32)])
+        # Halves stay halves though 2 / 7 is rounded.
+        for size, to in ((7, 2), (7, 8), (14, 4), (12, 56), (24, 100)):
+            for prefer in ("floor", "ceil"):
+                for where, shift in (("asymmetric", 0), ("half_pixel", 1)):
+                    x = random.normal(size=(1, 3, size)).astype(numpy.float32)
+                    # Twice the place, by integers: i * size / to, or as much of i + 1/2 less 1/2.
+                    over, half = (2 * numpy.arange(to) + shift) * size - shift * to, to
+                    at = (over + half) // (2 * to) if prefer == "ceil" else -((half - over) // (2 * to))
+                    yield (f"Resize {size} {to} {prefer} {where} {symbolic}",
+                           model(onnx, "Resize", {"x": x}, {"y": (floats, 3)}, symbolic, [("sizes", numpy.array([1, 3, to]))],
+                                 order=["x", "", "", "sizes"], mode="nearest", coordinate_transformation_mode=where,
+                                 nearest_mode=f"round_prefer_{prefer}"),
+                           [x], [x[:, :, numpy.clip(at, 0, size - 1)]])
     # Sizes that are powers of two: positions come by masks.
     for channels, size in ((120, 8), (24, 16), (17, 32)):
         x = random.normal(size=(1, channels, size, size)).astype(numpy.float32)
