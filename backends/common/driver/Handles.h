@@ -103,11 +103,13 @@ struct Kernel {
   std::string entry;
   void *function = nullptr;
   std::atomic<uint32_t> allowedShared{48 << 10};
-  aicc_tensors tensors{}; // whose maps are to follow the arguments
+  aicc_tensors tensors{};   // whose maps are to follow the arguments
+  size_t firstArgument = 0; // of those with maps: bytes before them
 };
 
 struct Module {
   Device *device = nullptr;
+  bool namesTensors = false; // some kernel may want maps
   std::string name;
   void *handle = nullptr;
   std::mutex mutex;

@@ -268,6 +268,8 @@ int moduleLoad(aicc_driver_device *handle, const void *object, size_t bytes,
                                       options->format + "', expected " + known);
   // Vendors aren't told the size: text ends with a zero byte.
   const std::string image(static_cast<const char *>(object), bytes);
+  // Asking for what isn't there would be an error in the vendors' tools.
+  module->namesTensors = image.find("__tensors") != std::string::npos;
   std::string log;
   const std::string what = "loading object '" + module->name + "'";
   const int status = on(device, what, [&](const Calls &) {
@@ -304,9 +306,11 @@ int moduleKernel(aicc_driver_module *handle, const char *entry,
     if (const int status = on(*module.device, what, [&](const Calls &calls) {
           const int code =
               calls.moduleFunction(&made->function, module.handle, entry);
-          return code ? code
-                      : module.device->vendor->findTensors(
-                            module.handle, made->entry, made->tensors);
+          return code || !module.namesTensors
+                     ? code
+                     : module.device->vendor->findTensors(
+                           module.handle, made->function, made->entry,
+                           made->tensors, made->firstArgument);
         })) {
       module.kernels.erase(entry);
       return status;
@@ -325,14 +329,16 @@ int moduleKernel(aicc_driver_module *handle, const char *entry,
   return AICC_OK;
 }
 
-// The arguments and behind them the maps that the kernel wants.
-static int appendMaps(Vendor &vendor, const aicc_tensors &tensors,
+// The arguments where the kernel has them, and behind them the maps it wants.
+static int appendMaps(Vendor &vendor, const Kernel &kernel,
                       const aicc_launch &given,
                       std::vector<unsigned char> &out) {
-  const size_t first = (given.args_bytes + AICC_TENSOR_MAP_ALIGN - 1) /
-                       AICC_TENSOR_MAP_ALIGN * AICC_TENSOR_MAP_ALIGN;
+  const aicc_tensors &tensors = kernel.tensors;
+  const size_t first =
+      kernel.firstArgument + (given.args_bytes + AICC_TENSOR_MAP_ALIGN - 1) /
+                                 AICC_TENSOR_MAP_ALIGN * AICC_TENSOR_MAP_ALIGN;
   out.resize(first + tensors.count * size_t(AICC_TENSOR_MAP_BYTES));
-  std::memcpy(out.data(), given.args, given.args_bytes);
+  std::memcpy(&out[kernel.firstArgument], given.args, given.args_bytes);
   for (uint32_t i = 0; i < tensors.count; ++i) {
     const aicc_tensor &tensor = tensors.tensors[i];
     void *address = nullptr;
@@ -380,7 +386,7 @@ int launch(aicc_driver_stream *stream, const aicc_launch *given) {
     const void *arguments = given->args;
     std::vector<unsigned char> withMaps;
     if (kernel.tensors.count) {
-      code = appendMaps(*device.vendor, kernel.tensors, *given, withMaps);
+      code = appendMaps(*device.vendor, kernel, *given, withMaps);
       if (code)
         return code;
       arguments = withMaps.data();

@@ -159,11 +159,14 @@ public:
                          std::string &out_log) = 0;
   /// Lets a kernel have more workgroup memory than every kernel may.
   virtual int allowShared(void *function, uint32_t bytes) = 0;
-  /// The tensors whose maps a kernel wants; none unless the vendor has maps.
-  virtual int findTensors(void *module, const std::string &entry,
-                          aicc_tensors &out) {
-    (void)module, (void)entry;
+  /// The tensors whose maps a kernel wants, none unless the vendor has maps,
+  /// and where in packed arguments its first one lies.
+  virtual int findTensors(void *module, void *function,
+                          const std::string &entry, aicc_tensors &out,
+                          size_t &out_first) {
+    (void)module, (void)function, (void)entry;
     out.count = 0;
+    out_first = 0;
     return 0;
   }
   /// The map of a tensor at an address: AICC_TENSOR_MAP_BYTES, aligned.

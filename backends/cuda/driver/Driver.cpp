@@ -38,6 +38,8 @@ struct OwnCalls {
   int (*moduleGlobal)(uint64_t *out, size_t *outBytes, void *module,
                       const char *name) = nullptr;
   int (*copyToHost)(void *to, uint64_t from, size_t bytes) = nullptr;
+  int (*parameterInfo)(void *function, size_t index, size_t *outOffset,
+                       size_t *outBytes) = nullptr;
   int (*encodeTiled)(void *out, int type, uint32_t rank, void *address,
                      const uint64_t *sizes, const uint64_t *strides,
                      const uint32_t *box, const uint32_t *steps, int interleave,
@@ -105,6 +107,7 @@ constexpr Symbol cudaSymbols[] = {
     OWN(functionSetAttribute, "cuFuncSetAttribute"),
     {"cuModuleGetGlobal_v2", offsetof(OwnCalls, moduleGlobal), false},
     {"cuMemcpyDtoH_v2", offsetof(OwnCalls, copyToHost), false},
+    {"cuFuncGetParamInfo", offsetof(OwnCalls, parameterInfo), false},
     {"cuTensorMapEncodeTiled", offsetof(OwnCalls, encodeTiled), false},
 };
 
@@ -195,20 +198,29 @@ public:
     return code;
   }
 
-  int findTensors(void *module, const std::string &entry,
-                  aicc_tensors &out) override {
+  int findTensors(void *module, void *function, const std::string &entry,
+                  aicc_tensors &out, size_t &out_first) override {
     constexpr int notFound = 500;
     uint64_t address = 0;
     size_t bytes = 0;
     out.count = 0;
-    // A library without maps refuses to load code that wants them.
-    if (!own_.moduleGlobal || !own_.copyToHost || !own_.encodeTiled)
+    out_first = 0;
+    // A library without maps refuses to load code that wants them: that is of
+    // PTX 8.4, which came with CUDA 12.4, as the last of these functions did.
+    if (!own_.moduleGlobal || !own_.copyToHost || !own_.encodeTiled ||
+        !own_.parameterInfo)
       return 0;
     const int code = own_.moduleGlobal(&address, &bytes, module,
                                        (entry + "__tensors").c_str());
     if (code)
       return code == notFound ? 0 : code;
-    return own_.copyToHost(&out, address, std::min(bytes, sizeof out));
+    if (const int failed =
+            own_.copyToHost(&out, address, std::min(bytes, sizeof out)))
+      return failed;
+    // Maps are aligned to 64 bytes in the constant bank, in which parameters
+    // don't begin at such a place (at 0x210 for sm_90): packed arguments have
+    // a gap before the first.
+    return own_.parameterInfo(function, 0, &out_first, &bytes);
   }
   int encodeMap(const aicc_tensor &tensor, void *address, void *out) override {
     constexpr int invalidValue = 1, swizzle128 = 3, promote128 = 2;

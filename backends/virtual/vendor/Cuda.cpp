@@ -528,6 +528,18 @@ EXPORT CUresult cuTensorMapEncodeTiled(void *out, int type, uint32_t rank,
     return success;
   });
 }
+/// Kernels have one parameter, of a size that nobody here knows.
+EXPORT CUresult cuFuncGetParamInfo(CUfunction function, size_t index,
+                                   size_t *offset, size_t *bytes) {
+  return current("cuFuncGetParamInfo", [&](Device &) -> int {
+    if (index || !function || !offset)
+      return invalidValue;
+    *offset = function->firstParameter();
+    if (bytes)
+      *bytes = 0;
+    return success;
+  });
+}
 EXPORT CUresult cuFuncSetAttribute(CUfunction function, int attribute,
                                    int value) {
   return current("cuFuncSetAttribute", [&](Device &) -> int {

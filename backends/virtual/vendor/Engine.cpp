@@ -515,6 +515,12 @@ int Engine::launch(Function *function, const unsigned *grid,
   }
   if (!extra)
     return notSupported;
+  // As on the hardware: what is packed begins with a gap.
+  const size_t gap = function->firstParameter();
+  if (size < gap)
+    return invalidValue;
+  arguments = static_cast<const char *>(arguments) + gap;
+  size -= gap;
   // Less than the kernel's parameters, which end with the maps.
   if (function->mapBytes &&
       (size <= function->mapBytes || size % AICC_TENSOR_MAP_ALIGN))

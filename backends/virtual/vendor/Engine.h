@@ -137,6 +137,10 @@ struct Function {
   aicc_driver_kernel *kernel = nullptr;
   unsigned dynamicShared = 48 << 10;
   size_t mapBytes = 0; // of tensors' maps behind its arguments
+
+  /// Where it has its first parameter: maps are aligned to 64 in the bank that
+  /// parameters begin at 0x210 of (sm_90).
+  size_t firstParameter() const { return mapBytes ? 0x240 - 0x210 : 0; }
 };
 
 struct Device {
