@@ -41,7 +41,6 @@ bool aicc::gpu::planAsyncAttention(MatrixAttentionPlan &plan, Type operand,
                                    unsigned mostRegisters,
                                    const Options &options) {
   MatrixAttentionPlan found = plan;
-  found.workgroup = options.workgroup;
   found.depth = llvm::alignTo(depth, Lines::part);
   found.sharedQueries = true;
   auto suits = [&](const MatrixInstruction &row) {
@@ -63,8 +62,12 @@ bool aicc::gpu::planAsyncAttention(MatrixAttentionPlan &plan, Type operand,
     for (const MatrixInstruction &row : options.matrix) {
       if (!suits(row) || row.columns != keys)
         continue;
-      unsigned tileRows = row.rows * (options.workgroup / row.lanes());
-      unsigned elements = (tileRows + keys) * found.depth +
+      // One after the other of its steps wants all results of the one before,
+      // so that two small workgroups of a processor, each at its own, do more
+      // than one whose subgroups meet at barriers.
+      found.workgroup = row.lanes();
+      unsigned tileRows = row.rows * (found.workgroup / row.lanes());
+      unsigned elements = (tileRows + 2 * keys) * found.depth +
                           keys * found.columns +
                           tileRows * llvm::alignTo(keys, Lines::part);
       // Sums of a lane, both products'; exponentials take as much again.
@@ -166,7 +169,10 @@ AffineExpr aicc::gpu::emitAsyncAttention(Emitter &e,
       weights{tileRows, unsigned(llvm::alignTo(plan.keys, Lines::part)), w.type,
               true};
   w.allocate(queries, "queries");
-  w.allocate(keys, "keys");
+  // Keys are copied a tile ahead, into one of two places by turns.
+  bool ahead = w.copiesKeys() && w.copiesValues();
+  keys.memory =
+      e.shared(w.type, (ahead ? 2 : 1) * keys.size(), "keys", keys.align());
   w.allocate(values, "values");
   w.allocate(weights, "weights");
 
@@ -188,6 +194,13 @@ AffineExpr aicc::gpu::emitAsyncAttention(Emitter &e,
     e.intrinsic(row.async->publish, nullptr, {});
     e.barrier();
   };
+  auto placeOf = [&](Value tile) {
+    Lines place = keys;
+    Value first = e.mul(e.rem(tile, e.constant(2)), e.constant(keys.size()));
+    place.memory = e.sharedPointer(keys.memory, w.type, first);
+    return place;
+  };
+  auto tileOf = [&](Value key0) { return e.div(key0, e.constant(plan.keys)); };
   auto step = [&](Value key0, ArrayRef<Value> carried,
                   bool whole) -> SmallVector<Value> {
     SmallVector<Value> results(carried.take_front(resultCount));
@@ -197,12 +210,23 @@ AffineExpr aicc::gpu::emitAsyncAttention(Emitter &e,
       w.copyValues(values, key0, e.constant(0), whole);
     else
       w.fillValues(values, key0, e.constant(0), whole);
-    w.fillRows(keys, key0, false, whole);
+    Lines here = keys;
+    if (ahead) {
+      here = placeOf(tileOf(key0));
+      // Behind the last tile, the first one, which nobody reads there.
+      Value next = e.add(key0, e.constant(plan.keys));
+      Lines there = placeOf(tileOf(next));
+      w.copyKeys(there, e.select(e.less(next, e.apply(w.keyTotal)), next,
+                                 e.constant(0)));
+      w.await(2);
+    } else {
+      w.fillRows(keys, key0, false, whole);
+    }
     if (e.failed)
       return {};
     meet();
     SmallVector<Value> scores(scoreCount, w.number(0));
-    w.multiply(row, queries, w.part, keys, false, plan.depth, scores);
+    w.multiply(row, queries, w.part, here, false, plan.depth, scores);
     SmallVector<Value> scales = softmax.update(scores, key0, whole, most, sums);
     if (e.failed)
       return {};
@@ -215,7 +239,7 @@ AffineExpr aicc::gpu::emitAsyncAttention(Emitter &e,
       weight = w.stored(arith::TruncFOp::create(e.b, e.loc, operand, weight));
     w.storeWeights(weights, scores);
     if (w.copiesValues())
-      w.awaitValues();
+      w.await(ahead ? 1 : 0);
     meet();
     w.multiply(second, weights, w.part, values, true, plan.keys, results);
     e.barrier();
@@ -229,9 +253,15 @@ AffineExpr aicc::gpu::emitAsyncAttention(Emitter &e,
   SmallVector<Value> state(resultCount, w.number(0));
   state.append(rows, w.infinite());
   state.append(rows, w.number(0));
-  forKeys(w, tileRow, tileRows, plan.keys, plan.loops, state, step);
+  forKeys(w, tileRow, tileRows, plan.keys, plan.loops, state, step,
+          [&](Value first) {
+            if (ahead)
+              w.copyKeys(placeOf(tileOf(first)), first);
+          });
   if (e.failed)
     return grid.back();
+  if (ahead)
+    w.await(0);
   softmax.store([&](unsigned, unsigned i) { return state[i]; }, 1,
                 second.columns, w.columnCount == second.columns, e.constant(0),
                 second.c, ArrayRef(state).slice(resultCount, rows),

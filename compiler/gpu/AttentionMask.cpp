@@ -410,10 +410,14 @@ void AttentionMask::assumeSeen(bool assumed) {
 void aicc::gpu::forKeys(
     AttentionValues &values, Value firstQuery, unsigned queries, unsigned tile,
     unsigned mostLoops, SmallVector<Value> &state,
-    llvm::function_ref<SmallVector<Value>(Value, ArrayRef<Value>, bool)> step) {
+    llvm::function_ref<SmallVector<Value>(Value, ArrayRef<Value>, bool)> step,
+    llvm::function_ref<void(Value)> before) {
   Emitter &e = values.e;
   AttentionMask mask(values, firstQuery, queries);
-  for (const KeyPart &part : mask.parts(tile, mostLoops)) {
+  SmallVector<KeyPart> parts = mask.parts(tile, mostLoops);
+  if (before && !parts.empty())
+    before(parts.front().first);
+  for (const KeyPart &part : parts) {
     if (e.failed)
       return;
     mask.assumeSeen(part.whole);

@@ -81,10 +81,12 @@ private:
 /// first key, what is carried, and whether the tile is whole. Where that would
 /// take more than `mostLoops`, for which registers may be too few, or changes
 /// nothing but the test for the last key, one loop does, with no tile whole.
+/// One tile follows the other; `before` gets the first key of all.
 void forKeys(
     AttentionValues &values, Value firstQuery, unsigned queries, unsigned tile,
     unsigned mostLoops, SmallVector<Value> &state,
-    llvm::function_ref<SmallVector<Value>(Value, ArrayRef<Value>, bool)> step);
+    llvm::function_ref<SmallVector<Value>(Value, ArrayRef<Value>, bool)> step,
+    llvm::function_ref<void(Value)> before = nullptr);
 
 } // namespace aicc::gpu
 

@@ -25,8 +25,11 @@ AttentionTiles::AttentionTiles(Emitter &e, const MatrixAttentionPlan &plan)
   keysAcross = plan.results || (!e.options.matrixLoad.transposed.empty() &&
                                 arePairsOfTiles(row) && wholeChunks &&
                                 plan.columns % (2 * row.columns) == 0);
-  if (keysAcross && wholeChunks && !e.options.asyncCopy.copy.empty())
-    findSource();
+  if (e.options.asyncCopy.copy.empty())
+    return;
+  if (keysAcross && wholeChunks)
+    valueSource = findSource(form.product, form.values, form.columns.back());
+  keySource = findSource(form.scores, form.key, form.depth.back());
 }
 
 Value AttentionTiles::zero() {
@@ -251,38 +254,53 @@ void AttentionTiles::fillValues(const Lines &lines, Value key0,
             });
 }
 
-/// Values of the kernel's argument, with whole chunks of columns that are
-/// neighbours in memory.
-void AttentionTiles::findSource() {
+/// An operand that is an argument of the kernel, its elements moved at most,
+/// with whole chunks of neighbours in memory along the loop `running`.
+AttentionTiles::Source AttentionTiles::findSource(linalg::GenericOp product,
+                                                  Value inBody,
+                                                  unsigned running) {
   constexpr unsigned run = chunkBytes / 2;
-  auto given =
-      dyn_cast_or_null<BlockArgument>(tensorOf(form.product, form.values));
+  auto indexOf = [](linalg::GenericOp generic, Value operand) {
+    return generic.getMatchingIndexingMap(
+        &generic->getOpOperand(cast<BlockArgument>(operand).getArgNumber()));
+  };
+  Value tensor = tensorOf(product, inBody);
+  if (!tensor)
+    return {};
+  AffineMap map = indexOf(product, inBody);
+  while (linalg::GenericOp inner = elementwiseOf(tensor)) {
+    Value element = yielded(inner);
+    AffineMap result =
+        inner.getIndexingMapMatchingResult(cast<OpResult>(inner->getResult(0)));
+    tensor = tensorOf(inner, element);
+    if (!tensor || !result.isPermutation())
+      return {};
+    map = indexOf(inner, element)
+              .compose(inversePermutation(result))
+              .compose(map);
+  }
+  auto given = dyn_cast<BlockArgument>(tensor);
   if (!given || given.getOwner() != e.kernel.getBodyBlock())
-    return;
-  AffineMap map =
-      form.product.getMatchingIndexingMap(&form.product->getOpOperand(
-          cast<BlockArgument>(form.values).getArgNumber()));
-  unsigned running = form.columns.back();
+    return {};
   SmallVector<AffineExpr> dims = dimsOf(e.kernel, given);
   if (dims.empty() ||
       map.getResults().back() != getAffineDimExpr(running, e.b.getContext()))
-    return;
+    return {};
   for (AffineExpr expr : map.getResults().drop_back())
     if (expr.isFunctionOfDim(running))
-      return;
+      return {};
   auto width = graph::constantOf(dims.back());
-  if (width && *width % run == 0)
-    source = given;
+  return width && *width % run == 0 ? Source{given, map} : Source{};
 }
 
-void AttentionTiles::copyValues(const Lines &lines, Value key0,
-                                Value firstColumn, bool whole) {
+/// Lines of keys from `key0` on; `pointAt` is the product's point, its keys
+/// set, for a place in a line.
+void AttentionTiles::copyLines(
+    const Lines &lines, const Source &source, Value key0, bool whole,
+    Value firstPlace, AffineExpr placeTotal,
+    llvm::function_ref<ArrayRef<Value>(Value)> pointAt) {
   constexpr unsigned run = chunkBytes / 2;
   unsigned fast = lines.length / run;
-  AffineMap map =
-      form.product.getMatchingIndexingMap(&form.product->getOpOperand(
-          cast<BlockArgument>(form.values).getArgNumber()));
-  AffineExpr columnTotal = getAffineConstantExpr(columnCount, e.b.getContext());
   share(lines.count * fast, [&](Value task) {
     Value line = e.div(task, e.constant(fast));
     Value chunk = e.rem(task, e.constant(fast));
@@ -298,24 +316,48 @@ void AttentionTiles::copyValues(const Lines &lines, Value key0,
       only(inside);
       inside = nullptr;
     }
-    Value column = bounded(e.add(firstColumn, e.mul(chunk, e.constant(run))),
-                           columnTotal, lines.length, &inside);
+    Value place = bounded(e.add(firstPlace, e.mul(chunk, e.constant(run))),
+                          placeTotal, lines.length, &inside);
     only(inside);
     set(form.keys, e.delinearize(key, keySizes));
-    set(form.columns, e.delinearize(column, columnSizes));
+    ArrayRef<Value> at = pointAt(place);
     SmallVector<Value> index;
-    for (AffineExpr expr : map.getResults())
-      index.push_back(e.apply(expr, point));
+    for (AffineExpr expr : source.index.getResults())
+      index.push_back(e.apply(expr, at));
     Value to = placeOf(lines, line, chunk, e.constant(0));
     e.intrinsic(e.options.asyncCopy.copy, nullptr,
                 {e.sharedPointer(lines.memory, type, to),
-                 e.address(source, index), given});
+                 e.address(source.tensor, index), given});
   });
   e.intrinsic(e.options.asyncCopy.commit, nullptr, {});
 }
 
-void AttentionTiles::awaitValues() {
-  e.intrinsic(e.options.asyncCopy.wait, nullptr, {e.constant32(0)});
+void AttentionTiles::copyValues(const Lines &lines, Value key0,
+                                Value firstColumn, bool whole) {
+  copyLines(lines, valueSource, key0, whole, firstColumn,
+            getAffineConstantExpr(columnCount, e.b.getContext()),
+            [&](Value column) -> ArrayRef<Value> {
+              set(form.columns, e.delinearize(column, columnSizes));
+              return point;
+            });
+}
+
+void AttentionTiles::copyKeys(const Lines &lines, Value key0) {
+  SmallVector<AffineExpr> depthSizes = sizesOf(scoreLoops, form.depth);
+  SmallVector<Value> at;
+  copyLines(lines, keySource, key0, false, e.constant(0),
+            productOf(depthSizes, e.b.getContext()),
+            [&](Value k) -> ArrayRef<Value> {
+              at = scorePoint;
+              for (auto [dim, value] :
+                   llvm::zip(form.depth, e.delinearize(k, depthSizes)))
+                at[dim] = value;
+              return at;
+            });
+}
+
+void AttentionTiles::await(unsigned copies) {
+  e.intrinsic(e.options.asyncCopy.wait, nullptr, {e.constant32(copies)});
 }
 
 Value AttentionTiles::fragment(const Lines &lines, const FragmentLayout &layout,

@@ -67,13 +67,16 @@ public:
   void fillValues(const Lines &lines, Value key0, Value firstColumn,
                   bool whole);
   Lines linesOfValues();
-  /// The same beside the threads, if the hardware can: values that lie in
-  /// memory as they are wanted. They are there after `awaitValues` and a
+  /// The same beside the threads, if the hardware can: values, and keys, that
+  /// lie in memory as they are wanted. They are there after `await` and a
   /// barrier.
-  bool copiesValues() const { return source != nullptr; }
+  bool copiesValues() const { return valueSource.tensor != nullptr; }
+  bool copiesKeys() const { return keySource.tensor != nullptr; }
   void copyValues(const Lines &lines, Value key0, Value firstColumn,
                   bool whole);
-  void awaitValues();
+  void copyKeys(const Lines &lines, Value key0);
+  /// Until at most so many of the copies begun last are under way.
+  void await(unsigned copies);
   /// A fragment from shared memory; `line` is the lane's, without the offset.
   Value fragment(const Lines &lines, const FragmentLayout &layout, Value line,
                  unsigned lineOffset, unsigned place);
@@ -84,10 +87,20 @@ public:
   SmallVector<Value> ofValues(const Lines &lines, unsigned key);
 
 private:
-  mlir::BlockArgument source; // of values
+  /// The kernel's argument that an operand is, and its index over the loops of
+  /// the product that takes it.
+  struct Source {
+    mlir::BlockArgument tensor;
+    mlir::AffineMap index;
+  };
+  Source valueSource, keySource;
 
   Value zero();
-  void findSource();
+  Source findSource(mlir::linalg::GenericOp product, Value inBody,
+                    unsigned running);
+  void copyLines(const Lines &lines, const Source &source, Value key0,
+                 bool whole, Value firstPlace, AffineExpr placeTotal,
+                 llvm::function_ref<ArrayRef<Value>(Value)> pointAt);
   void share(unsigned tasks, llvm::function_ref<void(Value)> body);
   /// Lines from `first` on, up to `total` if there is one.
   void fillLines(const Lines &lines, Value first, AffineExpr total,

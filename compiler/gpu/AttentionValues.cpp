@@ -101,6 +101,8 @@ Value AttentionValues::weight(Value x, Value base) {
 }
 
 Value AttentionValues::power(Value x) {
+  if (!e.options.power.empty())
+    return e.intrinsic(e.options.power, f32, {x});
   // As exp2 of lowering/Mathematics.cpp, but that the result may be 0 for what
   // would be a number without all its bits, and is for all below -127.
   ImplicitLocOpBuilder b(e.loc, e.b);

@@ -78,9 +78,9 @@ struct LaneCopy {
 
 /// Intrinsics by which a subgroup of 32 lanes reads tiles of 8 lines of 16
 /// bytes from shared memory: lane l gives the address of line l % 8 of tile
-/// l / 8, and gets of each tile the 4 bytes l % 4 of line l / 4; or, of elements
-/// of 2 bytes, four tiles transposed: elements l / 4 of lines 2 * (l % 4) and
-/// the next one.
+/// l / 8, and gets of each tile the 4 bytes l % 4 of line l / 4; or, of
+/// elements of 2 bytes, four tiles transposed: elements l / 4 of lines 2 * (l %
+/// 4) and the next one.
 struct MatrixLoad {
   llvm::StringRef two, four; // tiles at once; empty: there are none
   llvm::StringRef transposed;
@@ -149,6 +149,9 @@ struct Options {
   std::function<mlir::Value(mlir::OpBuilder &, mlir::Location, mlir::Type,
                             mlir::Value pointer, mlir::ArrayAttr apart)>
       transposedLoad;
+  /// 2^x of an f32 in the hardware, for values that are rounded to 16 bits: off
+  /// by 2^-22 of it at most, 0 of minus infinity. Empty: there is none.
+  llvm::StringRef power;
   /// Take the position in the subgroup from gpu.lane_id, not from the thread
   /// id (some compilers vectorise over the former only).
   bool laneId = false;
@@ -156,8 +159,8 @@ struct Options {
   /// one reduction to the next, across barriers (some compilers lose them).
   bool keepsRows = true;
   /// What has been computed before a long loop is computed again after it, from
-  /// values of which the vendor's compiler can't know that they are the same (it
-  /// would rather spill it).
+  /// values of which the vendor's compiler can't know that they are the same
+  /// (it would rather spill it).
   bool computesAgain = false;
   /// Address space and attribute of the argument struct's pointer.
   unsigned argumentSpace = 0;

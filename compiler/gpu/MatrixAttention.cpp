@@ -283,7 +283,7 @@ AffineExpr aicc::gpu::emitMatrixAttention(Emitter &e,
       }
     }
     if (w.copiesValues())
-      w.awaitValues();
+      w.await(0);
     if (!chain || w.copiesValues())
       e.barrier();
     for (unsigned k = 0; k < plan.keys; k += row.depth) {

@@ -644,13 +644,17 @@ private:
           Value *at = b.CreateIntToPtr(b.CreateAdd(line, within), pointer);
           Value *part = b.CreateAlignedLoad(b.getIntNTy(across ? 16 : 32), at,
                                             Align(across ? 2 : 4));
-          word = b.CreateOr(
-              word, b.CreateShl(b.CreateZExt(part, i32), 16 * half));
+          word =
+              b.CreateOr(word, b.CreateShl(b.CreateZExt(part, i32), 16 * half));
         }
         result = b.CreateInsertValue(result, word, tile);
       }
       break;
     }
+    case Meaning::power:
+      result =
+          b.CreateUnaryIntrinsic(llvm::Intrinsic::exp2, call.getArgOperand(0));
+      break;
     case Meaning::matrixFence:
       serve(call, offsetof(aicc_virtual_services, matrix_fence), 0, false);
       break;

@@ -79,6 +79,7 @@ enum class Meaning {
   copyBox3,
   copyBox4,
   copyBox5,
+  power, // (f32 x): about 2^x, gpu::Options::power
 };
 
 struct Intrinsic {

@@ -104,9 +104,15 @@ static void attention(Node &n) {
   if (!n.hasAttribute("scale") && !size)
     return n.unsupported("a dynamic size of heads");
   double scale = n.real("scale", 1 / std::sqrt(double(size.value_or(1))));
-  double half = std::sqrt(scale);
-  Value scores = n.dot(n.affine(q, half, 0), n.affine(k, half, 0), {0, 1},
-                       {0, 1}, {3}, {3});
+  // The definition multiplies both by the scale's root, so that nothing leaves
+  // the range of f16. A factor that makes queries smaller doesn't, either, and
+  // keys are taken from memory as they are.
+  bool smaller = std::abs(scale) <= 1;
+  double ofKeys = smaller ? 1 : std::sqrt(std::abs(scale));
+  if (!smaller)
+    k = n.affine(k, ofKeys, 0);
+  Value scores =
+      n.dot(n.affine(q, scale / ofKeys, 0), k, {0, 1}, {0, 1}, {3}, {3});
   int64_t mode = n.integer("qk_matmul_output_mode", 0);
   if (mode == 0)
     n.set(3, scores);
@@ -254,8 +260,8 @@ Value aicc::onnx::rotate(Node &n, Value y, Value c, Value s, int64_t rotated,
     turned = n.concatenate({real, imaginary}, 3);
   }
   if (!gr::isConstant(rest, 0))
-    turned = n.concatenate(
-        {turned, n.sliceAxis(y, 3, n.number(rotated), rest)}, 3);
+    turned =
+        n.concatenate({turned, n.sliceAxis(y, 3, n.number(rotated), rest)}, 3);
   return turned;
 }
 
@@ -315,8 +321,7 @@ static void rotary(Node &n, Value x, Value cosines, Value sines,
   Value c = table(cosines), s = table(sines);
   if (!c || !s)
     return;
-  Value turned =
-      rotate(n, y, c, s, rotated, n.integer("interleaved", 0));
+  Value turned = rotate(n, y, c, s, rotated, n.integer("interleaved", 0));
   if (!turned)
     return;
   n.set(0, flat ? n.reshape(turned, dimsOf(x))

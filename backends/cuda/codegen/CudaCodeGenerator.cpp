@@ -34,11 +34,13 @@ struct Chip {
   unsigned sharedBytes;
   unsigned processors;
 };
-constexpr Chip chips[] = {
-    {"sm_80", "+ptx70", 163 * 1024, 108},  {"sm_86", "+ptx71", 99 * 1024, 84},
-    {"sm_89", "+ptx84", 99 * 1024, 142},   {"sm_90", "+ptx84", 227 * 1024, 132},
-    {"sm_90a", "+ptx84", 227 * 1024, 132}, {"sm_100", "+ptx86", 227 * 1024, 148},
-    {"sm_120", "+ptx87", 99 * 1024, 188}};
+constexpr Chip chips[] = {{"sm_80", "+ptx70", 163 * 1024, 108},
+                          {"sm_86", "+ptx71", 99 * 1024, 84},
+                          {"sm_89", "+ptx84", 99 * 1024, 142},
+                          {"sm_90", "+ptx84", 227 * 1024, 132},
+                          {"sm_90a", "+ptx84", 227 * 1024, 132},
+                          {"sm_100", "+ptx86", 227 * 1024, 148},
+                          {"sm_120", "+ptx87", 99 * 1024, 188}};
 
 /// cp.async.bulk.tensor of so many dimensions, for this workgroup only.
 void copyBox(OpBuilder &b, Location loc, Value to, Value counter, Value map,
@@ -109,6 +111,7 @@ class CudaCodeGenerator final : public aicc::gpu::Generator {
     options.matrixLoad = {"llvm.nvvm.ldmatrix.sync.aligned.m8n8.x2.b16",
                           "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.b16",
                           "llvm.nvvm.ldmatrix.sync.aligned.m8n8.x4.trans.b16"};
+    options.power = "llvm.nvvm.ex2.approx.ftz.f32";
     if (record.chip == "sm_90a")
       options.boxCopy = {copyBox, "llvm.nvvm.mbarrier.init.shared",
                          "llvm.nvvm.fence.mbarrier_init.release.cluster",
@@ -173,6 +176,7 @@ class CudaCodeGenerator final : public aicc::gpu::Generator {
         {"llvm.nvvm.cp.async.bulk.tensor.g2s.tile.3d", Meaning::copyBox3},
         {"llvm.nvvm.cp.async.bulk.tensor.g2s.tile.4d", Meaning::copyBox4},
         {"llvm.nvvm.cp.async.bulk.tensor.g2s.tile.5d", Meaning::copyBox5},
+        {"llvm.nvvm.ex2.approx.ftz", Meaning::power},
     };
     return table;
   }
