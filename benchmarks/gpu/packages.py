@@ -6,13 +6,16 @@
 """packages.py TARGET FOLDER [CASE…]
 
 Writes FOLDER/CASE.aicc for each case of cases.py, and FOLDER/cases.tsv: name, group,
-floating-point operations, bytes (0: not what limits it). A model that was not
-exported is left out, and said so. tests/devices/on_gpu.sh calls it.
+floating-point operations, bytes (0: not what limits it). FOLDER/CASE.INPUT.npy is an
+input that must not be any. A model that was not exported is left out, and said so.
+tests/devices/on_gpu.sh calls it.
 """
 
 import pathlib
 import subprocess
 import sys
+
+import numpy
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parents[1] / "tests" / "harness"))
@@ -38,6 +41,8 @@ def main():
                        check=True)
         if not case.model:
             model.unlink()
+        for name, array in cases.inputs(case).items():
+            numpy.save(folder / f"{case.name}.{name}.npy", array)
         lines.append("\t".join(map(str, (case.name, case.group, *cases.work(case)))))
     (folder / "cases.tsv").write_text("".join(line + "\n" for line in lines))
 

@@ -4,18 +4,21 @@
 # Licensed under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #
-#   on_gpu.sh prepare [--target=T] [--models=a,b] [--cases=a,b|none] [--limit=MIB] [FOLDER]
+#   on_gpu.sh prepare [--target=T] [--models=a,b|none] [--cases=a,b|none] [--suite=WORD|none] [--limit=MIB] [FOLDER]
 #       In the source tree, after a build: collects programs, the libraries that
 #       they need, compiled packages, inputs and expected outputs in FOLDER
 #       (build/on-gpu). Models are those that tests/models/export.py has written
 #       (build/models, or AICC_MODELS_DIR); --limit leaves out what doesn't fit.
-#       Cases are those of benchmarks/gpu/cases.py, all by default. The target is
-#       by default cuda:sm_90a,cuda:sm_80, so that each GPU takes its best code.
+#       Cases are those of benchmarks/gpu/cases.py, all by default; the suite is
+#       ONNX's, all of it or the cases whose names have WORD. The target is by
+#       default cuda:sm_90a,cuda:sm_80, so that each GPU takes its best code.
 #   FOLDER/on_gpu.sh run
 #       There, without network, compiler or Python: the driver's conformance,
-#       each model against its expected outputs and against the CPU, timings of
-#       models and cases, compute-sanitizer where it is. Writes FOLDER/results/results.md
-#       and results.json. 0 if nothing failed, 77 if the device isn't there.
+#       ONNX's suite, each model against its expected outputs and against the CPU,
+#       timings of models and cases, compute-sanitizer where it is; and where there
+#       is a Python with PyTorch, what that needs for the same cases. Writes
+#       FOLDER/results/results.md and results.json. 0 if nothing failed, 77 if the
+#       device isn't there.
 #
 #   AICC_DEVICE (cuda:0) is what it runs on; AICC_SECONDS (560) is how long all
 #   of it may take: what there is no time for is written down as skipped.
@@ -66,7 +69,7 @@ PYTHON
 }
 
 prepare() {
-  local root build models target=cuda:sm_90a,cuda:sm_80 names="" cases="" limit=0 out="" argument
+  local root build models target=cuda:sm_90a,cuda:sm_80 names="" cases="" suite="" limit=0 out="" argument
   root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
   build=${AICC_BINARY_DIR:-$root/build}
   models=${AICC_MODELS_DIR:-$build/models}
@@ -75,6 +78,7 @@ prepare() {
     --target=*) target=${argument#*=} ;;
     --models=*) names=${argument#*=} ;;
     --cases=*) cases=${argument#*=} ;;
+    --suite=*) suite=${argument#*=} ;;
     --limit=*) limit=${argument#*=} ;;
     -*) die "unknown option '$argument'" ;;
     *) out=$argument ;;
@@ -82,12 +86,12 @@ prepare() {
   done
   out=${out:-$build/on-gpu}
   local tool
-  for tool in aicc aicc-run aicc-conformance; do
+  for tool in aicc aicc-run aicc-conformance aicc-suite; do
     [ -x "$build/bin/$tool" ] || die "$build/bin/$tool is not built"
   done
   rm -rf "$out"
   mkdir -p "$out/bin" "$out/packages" "$out/data"
-  cp "$build/bin/aicc-run" "$build/bin/aicc-conformance" "$out/bin/"
+  cp "$build/bin/aicc-run" "$build/bin/aicc-conformance" "$build/bin/aicc-suite" "$out/bin/"
   copy_libraries "$out" "$out"/bin/*
   cp "${BASH_SOURCE[0]}" "$out/on_gpu.sh"
   echo "$target" >"$out/target"
@@ -97,7 +101,12 @@ prepare() {
   if [ "$cases" != none ]; then
     # shellcheck disable=SC2086 # names without spaces
     AICC_BINARY_DIR=$build AICC_MODELS_DIR=$models "$python" "$root/benchmarks/gpu/packages.py" "$target" "$out/cases" ${cases//,/ }
+    cp "$root/benchmarks/gpu/peers.py" "$out/cases/"
   fi
+  if [ "$suite" != none ]; then
+    AICC_BINARY_DIR=$build "$python" "$root/tests/ops/packages.py" "${target%%,*}" "$out/suite" --filter="$suite"
+  fi
+  [ "$names" != none ] || names=,
   if [ -z "$names" ] && [ -d "$models" ]; then
     names=$(cd "$models" && for record in */model.json; do [ -f "$record" ] && dirname "$record"; done | tr '\n' ' ')
   fi
@@ -185,22 +194,80 @@ kernel_time() { # kernel_time TRACE
   grep -o '"cat": *"kernel", *"dur": *[0-9.e+-]*' "$1" | awk -F: '{sum += $3} END {printf "%.4f", sum / 1000}'
 }
 
-# Of one run after another one, by events: time, and what it is of the work.
+# Of the median run, by events: time, and what it is of the work. PyTorch's, too,
+# of the cases that it could do.
 time_cases() { # time_cases FOLDER COMMAND...
-  local folder=$1 name group operations bytes time
+  local folder=$1 name group operations bytes time peer file inputs
   shift
   [ -f "$folder/cases.tsv" ] || return 0
+  local peers=$results/peers.tsv
+  : >"$peers"
+  if ! command -v python3 >/dev/null || ! python3 -c 'import torch' 2>/dev/null; then
+    row PyTorch SKIP 0 "there is no python3 with it"
+  elif attempt PyTorch 150 python3 "$folder/peers.py" "$folder/cases.tsv" "$peers"; then
+    row PyTorch ok "$took" "$(tail -1 "$log")"
+  fi
   while IFS=$'\t' read -r name group operations bytes; do
-    if attempt "$group $name" 90 "$@" "$folder/$name.aicc" --device="$device" --random \
-      --profile="$results/$name.trace.json"; then
+    inputs=()
+    for file in "$folder/$name".*.npy; do
+      [ ! -f "$file" ] || inputs+=(--input "$(basename "${file#"$folder/$name."}" .npy)=$file")
+    done
+    if attempt "$group $name" 90 "$@" "$folder/$name.aicc" --device="$device" "${inputs[@]}" --random \
+      --profile="$results/$name.trace.json" --benchmark=0.3 --json; then
       time=$(kernel_time "$results/$name.trace.json")
-      row "$group $name" ok "$took" "$(awk -v t="$time" -v f="$operations" -v b="$bytes" 'BEGIN {
+      peer=$(awk -F'\t' -v n="$name" '$1 == n {print $2 "\t" $3}' "$peers")
+      row "$group $name" ok "$took" "$(awk -v t="$time" -v f="$operations" -v b="$bytes" -v p="${peer%%$'\t'*}" \
+        -v w="${peer#*$'\t'}" -v m="$(number median_ms)" -v g="$group" 'BEGIN {
         printf "kernels %s ms", t
+        if (g == "model") { printf ", with copies %.3f ms", m; t = m }
         if (f > 0 && t > 0) printf ", %.1f TFLOP/s", f / t / 1e9
         if (b > 0 && t > 0) printf ", %.0f GB/s", b / t / 1e6
+        if (p > 0 && t > 0) printf ", %s %.4f ms, ratio %.2f", w, p, p / t
       }')"
     fi
   done <"$folder/cases.tsv"
+}
+
+# A part of the suite, which a lost device ends only for the process that lost it.
+suite_part() { # suite_part FOLDER PART PARTS COMMAND...
+  local folder=$1 part=$2 parts=$3 report=$results/suite.$2.txt status
+  shift 3
+  : >"$report"
+  while true; do
+    status=0
+    timeout -k 5 "$(left)" "$@" "$device" "$folder" "$part" "$parts" "$(wc -l <"$report")" >>"$report" 2>>"$report.err" || status=$?
+    [ $status -ne 0 ] || return 0
+    # A crash, too, is one case's.
+    case $status in
+    3) ;;
+    124 | 137) return 0 ;;
+    *) echo "FAILED case $(wc -l <"$report") of part $part of $parts: exit $status" >>"$report" ;;
+    esac
+    [ "$(wc -l <"$report")" -lt 2000 ] || return 0
+  done
+}
+
+# ONNX's suite, by as many processes as there are processors, at most 16.
+run_suite() { # run_suite FOLDER COMMAND...
+  local folder=$1 begin=$SECONDS parts part report=$results/suite.txt
+  shift
+  [ -f "$folder/suite.tsv" ] || return 0
+  if [ "$(left)" -lt 5 ]; then
+    row "ONNX's suite" SKIP 0 "no time left"
+    return 0
+  fi
+  parts=$(nproc)
+  parts=$((parts < 16 ? parts : 16))
+  for ((part = 0; part < parts; ++part)); do
+    suite_part "$folder" "$part" "$parts" "$@" &
+  done
+  wait
+  cat "$results"/suite.[0-9]*.txt >"$report"
+  local all passed listed
+  all=$(wc -l <"$folder/suite.tsv") passed=$(grep -c '^ok ' "$report" || true)
+  listed=$(grep -c '^listed ' "$report" || true)
+  row "ONNX's suite" "$([ $((passed + listed)) = "$all" ] && echo ok || echo FAILED)" $((SECONDS - begin)) \
+    "$passed of $all runs right, $listed not as their list says, $(grep -cE '^(FAILED|UNEXPECTED)' "$report" || true) others (suite.txt)"
 }
 
 sanitize() { # sanitize TOOL STEP COMMAND...
@@ -243,6 +310,7 @@ run() {
   fi
 
   time_cases "$here/cases" "${aicc_run[@]}"
+  run_suite "$here/suite" "${loader[@]}" "$here/bin/aicc-suite"
 
   local name folder rest part inputs expects smallest="" smallest_inputs=() last=""
   while IFS=$'\t' read -r name folder rest; do
@@ -290,7 +358,8 @@ run() {
     [ -z "$smallest" ] || for tool in memcheck racecheck initcheck synccheck; do
       sanitize $tool "$(basename "$smallest" .aicc)" "${aicc_run[@]}" "$smallest" --device="$device" "${smallest_inputs[@]}"
     done
-    sanitize memcheck conformance "${conformance[@]}" --device="$device" --package="$here/digits.aicc" \
+    # It makes calls that fail, to see that they do.
+    sanitize memcheck conformance --report-api-errors no "${conformance[@]}" --device="$device" --package="$here/digits.aicc" \
       --gtest_filter=-Conformance.AbsurdSizesAreErrors
   fi
 

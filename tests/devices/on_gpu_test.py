@@ -48,7 +48,8 @@ def main():
         skip(f"{MODEL} was not exported to {models}")
     with tempfile.TemporaryDirectory() as place:
         folder = pathlib.Path(place) / "on gpu"
-        status, _ = call(SCRIPT, "prepare", "--target=cuda:virtual", f"--models={MODEL}", "--cases=gemm_4096_f16", folder)
+        status, _ = call(SCRIPT, "prepare", "--target=cuda:virtual", f"--models={MODEL}", "--cases=gemm_4096_f16",
+                         "--suite=test_abs", folder)
         assert status == 0
         assert (folder / "cases" / "cases.tsv").read_text() == f"gemm_4096_f16\tproduct\t{2 * 4096**3}\t0\n"
         # Instead of 137 GFLOP: what takes the script a moment here.
@@ -57,6 +58,7 @@ def main():
         status, steps = run(folder)
         assert status == 0, steps
         assert steps.pop("compute-sanitizer", ("SKIP",))[0] in ("SKIP", "ok")
+        assert steps["ONNX's suite"] == ("ok", "1 of 1 runs right, 0 not as their list says, 0 others (suite.txt)"), steps
         assert steps["conformance"][0] == "ok" and "tests" in steps["conformance"][1], steps
         for step in (f"{MODEL}, run_0", f"{MODEL}, run_0, cpu", f"{MODEL}, timing"):
             assert steps[step][0] == "ok", steps

@@ -48,7 +48,6 @@ struct Timing {
 // Runs for that long, at least three times.
 Timing benchmark(Runner &runner, double seconds);
 
-// Profiled launches of one run.
 struct ProfileEvent {
   std::string name, kernel, device;
   uint64_t begin = 0, end = 0;
@@ -56,7 +55,9 @@ struct ProfileEvent {
   uint32_t grid[3] = {};
   uint32_t stream = 0;
 };
-std::vector<ProfileEvent> profile(Runner &runner);
+// Runs for that long, at least once, at most 101 times; of the run whose
+// launches took the median time.
+std::vector<ProfileEvent> profile(Runner &runner, double seconds);
 
 } // namespace aicc::run
 

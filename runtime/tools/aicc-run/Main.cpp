@@ -18,6 +18,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <filesystem>
 
 using namespace aicc::run;
@@ -137,7 +138,8 @@ bool runOnce(const Options &options, aicc_package *package, json &report) {
     report["memory"] = describeMemory(runner);
   }
   if (!options.profile.empty()) {
-    const std::vector<ProfileEvent> events = profile(runner);
+    const std::vector<ProfileEvent> events =
+        profile(runner, std::max(options.benchmark, 0.0));
     writeFile(options.profile, formatTrace(events));
     report["profile"] = describeProfile(events);
   }
@@ -259,7 +261,8 @@ void define(CLI::App &app, Options &o) {
       ->expected(0, 1)
       ->default_str("2");
   app.add_option("--profile", o.profile,
-                 "FILE: write a Chrome trace of one run");
+                 "FILE: write a Chrome trace of one run; with --benchmark "
+                 "of the median one");
   app.add_flag("--no-verify", o.noVerify,
                "Don't compare weights with their checksums");
   app.add_flag("--json", o.json, "Print JSON");

@@ -415,7 +415,7 @@ std::string aicc::run::formatTrace(const std::vector<ProfileEvent> &events) {
   for (const ProfileEvent &event : events)
     list.push_back(
         {{"name", event.name},
-         {"cat", "kernel"},
+         {"cat", event.index == UINT32_MAX ? "transfer" : "kernel"},
          {"ph", "X"},
          {"pid", 0},
          {"tid", rows[rowOf(event)]},
