@@ -87,7 +87,8 @@ def _unpack(archive):
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (done.exists() and done.read_text() == stamp):
             with tarfile.open(archive) as tar:
-                tar.extractall(target, filter="data")
+                # Debian 12's Python 3.11.2 has no filters.
+                tar.extractall(target, **({"filter": "data"} if hasattr(tarfile, "data_filter") else {}))
             done.write_text(stamp)
     return target / "onnx-backend-tests"
 
