@@ -213,6 +213,8 @@ static void range(Node &n) {
     count = n.number(static_cast<int64_t>(steps));
   } else {
     auto whole = d.expr ? d.constant() : std::nullopt;
+    if (whole && !n.require(*whole != INT64_MIN, "delta is out of range"))
+      return;
     if (!s.expr || !l.expr || !whole)
       return n.unsupported("fractional bounds of dynamic size");
     AffineExpr length = *whole > 0 ? l.expr - s.expr : s.expr - l.expr;

@@ -518,10 +518,12 @@ static void pad(Node &n) {
   constexpr int64_t most = int64_t(1) << 40;
   for (size_t i = 0; i < axes.size(); ++i) {
     AffineExpr before = (*pads)[i], after = (*pads)[i + axes.size()];
-    for (AffineExpr e : {before, after})
-      if (!n.require(std::abs(gr::constantOf(e).value_or(0)) <= most,
-                     "a pad is out of range"))
+    for (AffineExpr e : {before, after}) {
+      // The least integer has no opposite to compare.
+      int64_t known = gr::constantOf(e).value_or(0);
+      if (!n.require(known >= -most && known <= most, "a pad is out of range"))
         return;
+    }
     low[axes[i]] = before;
     high[axes[i]] = after;
     dims[axes[i]] = dims[axes[i]] + before + after;
