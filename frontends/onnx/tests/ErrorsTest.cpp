@@ -360,6 +360,33 @@ TEST(Errors, NumbersBeyondArithmetic) {
                         "not sum to 6");
 }
 
+TEST(Errors, LeastIntegers) {
+  // None of them has an opposite: neither |x| nor -x may be computed.
+  ModelBuilder pad(18);
+  pad.input("x", {2}).ints("pads", {0, INT64_MIN}).output("y");
+  pad.node("Pad", {"x", "pads"}, {"y"}).set_name("it");
+  EXPECT_EQ(pad.import(), "error: node \"it\" (Pad): a pad is out of range");
+
+  ModelBuilder range;
+  range.input("x", {"n"}).ints("first", {0}).output("y");
+  range.initializer("zero", INT64, {}).add_int64_data(0);
+  range.initializer("delta", INT64, {}).add_int64_data(INT64_MIN);
+  range.node("Shape", {"x"}, {"s"});
+  range.node("Squeeze", {"s", "first"}, {"n"});
+  range.node("Range", {"zero", "n", "delta"}, {"y"}).set_name("it");
+  EXPECT_EQ(range.import(),
+            "error: node \"it\" (Range): delta is out of range");
+
+  ModelBuilder slice;
+  slice.input("x", {"n"}).ints("zero", {0}).ints("one", {1}).output("y");
+  slice.ints("step", {INT64_MIN});
+  slice.node("Slice", {"x", "one", "zero", "zero", "step"}, {"y"})
+      .set_name("it");
+  EXPECT_EQ(slice.import(),
+            "error: node \"it\" (Slice): a step is -9223372036854775808, "
+            "expected another number");
+}
+
 TEST(Errors, ComplexShape) {
   ModelBuilder b;
   b.input("x", {2, 3}).input("shape", {1}, COMPLEX64).output("y");
