@@ -40,6 +40,8 @@ bool aicc::gpu::planAsyncAttention(MatrixAttentionPlan &plan, Type operand,
                                    std::optional<int64_t> queries,
                                    unsigned mostRegisters,
                                    const Options &options) {
+  if (operand.getIntOrFloatBitWidth() != 16)
+    return false;
   MatrixAttentionPlan found = plan;
   found.depth = llvm::alignTo(depth, Lines::part);
   found.sharedQueries = true;
@@ -141,7 +143,6 @@ void AsyncWriter::multiply(const MatrixInstruction &with, const Lines &a,
 }
 
 void AsyncWriter::storeWeights(const Lines &weights, ArrayRef<Value> values) {
-  constexpr unsigned run = chunkBytes / 2;
   Value line = e.add(part, laneLine(row.c)), place = lanePlace(row.c);
   for (unsigned i = 0; i < values.size(); i += 2) {
     Basis at = row.c.at(0, i);

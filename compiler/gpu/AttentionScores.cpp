@@ -43,6 +43,7 @@ SmallVector<Value> AttentionScores::update(SmallVector<Value> &scores,
                                            MutableArrayRef<Value> most,
                                            MutableArrayRef<Value> sums) {
   unsigned count = layout.count(), fragments = scores.size() / count;
+  bool exact = w.type == w.f32;
   auto keysKnown = graph::constantOf(w.keyTotal);
   bool allKeys =
       whole || (keysKnown && *keysKnown % (fragments * columns) == 0);
@@ -79,14 +80,20 @@ SmallVector<Value> AttentionScores::update(SmallVector<Value> &scores,
         best = best ? w.larger(best, score) : score;
       }
     best = w.larger(most[number], w.across(best, sameRow, true));
-    Value base = w.baseOf(e.select(w.isHidden(best), w.number(0), best));
-    Value scale = w.power(
-        arith::SubFOp::create(e.b, e.loc, w.baseOf(most[number]), base));
+    // Weights that aren't rounded to 16 bits are exact.
+    Value base = e.select(w.isHidden(best), w.number(0), best), scale;
+    if (exact) {
+      scale = w.exponential(most[number], base);
+    } else {
+      base = w.baseOf(base);
+      scale = w.power(
+          arith::SubFOp::create(e.b, e.loc, w.baseOf(most[number]), base));
+    }
     Value sum = w.times(sums[number], scale);
     for (unsigned j = 0; j < fragments; ++j)
       for (unsigned i : elements) {
         Value &score = scores[j * count + i];
-        score = w.weight(score, base);
+        score = exact ? w.exponential(score, base) : w.weight(score, base);
         sum = w.plus(sum, score);
       }
     for (unsigned i : elements)

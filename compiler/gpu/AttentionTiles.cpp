@@ -19,9 +19,10 @@ using namespace aicc::gpu;
 
 AttentionTiles::AttentionTiles(Emitter &e, const MatrixAttentionPlan &plan)
     : AttentionValues(e, plan.form), plan(plan), row(*plan.instruction),
-      type(storageType(plan.form.key.getType())) {
+      type(storageType(plan.form.key.getType())),
+      run(chunkBytes * 8 / type.getIntOrFloatBitWidth()) {
   auto innermost = graph::constantOf(columnSizes.back());
-  bool wholeChunks = innermost && *innermost % (chunkBytes / 2) == 0;
+  bool wholeChunks = innermost && *innermost % run == 0;
   keysAcross = plan.results || (!e.options.matrixLoad.transposed.empty() &&
                                 arePairsOfTiles(row) && wholeChunks &&
                                 plan.columns % (2 * row.columns) == 0);
@@ -63,10 +64,9 @@ void AttentionTiles::allocate(Lines &lines, StringRef name) {
 
 Value AttentionTiles::placeOf(const Lines &lines, Value line, Value chunk,
                               Value inChunk) {
-  constexpr unsigned run = chunkBytes / 2;
   Value start = e.mul(line, e.constant(lines.stride()));
   if (lines.swizzled) {
-    constexpr unsigned chunks = Lines::part / run;
+    const unsigned chunks = Lines::part / run;
     Value part = e.div(chunk, e.constant(chunks));
     start = e.add(start, e.mul(part, e.constant(lines.count * Lines::part)));
     chunk = arith::XOrIOp::create(e.b, e.loc, e.rem(chunk, e.constant(chunks)),
@@ -151,7 +151,6 @@ void AttentionTiles::fillLines(
     const Lines &lines, Value first, AffineExpr total, Value firstPlace,
     ArrayRef<AffineExpr> placeSizes,
     llvm::function_ref<Value(Value, ArrayRef<Value>)> element) {
-  constexpr unsigned run = chunkBytes / 2;
   AffineExpr placeTotal = productOf(placeSizes, e.b.getContext());
   auto innermost = graph::constantOf(placeSizes.back());
   bool together = innermost && *innermost % run == 0;
@@ -212,7 +211,6 @@ Lines AttentionTiles::linesOfValues() {
 /// the same keys.
 void AttentionTiles::fillColumns(const Lines &lines, Value key0,
                                  Value firstColumn, bool whole) {
-  constexpr unsigned run = chunkBytes / 2;
   unsigned tasks = lines.count * lines.length / run;
   AffineExpr columnTotal = getAffineConstantExpr(columnCount, e.b.getContext());
   share(tasks, [&](Value task) {
@@ -259,7 +257,6 @@ void AttentionTiles::fillValues(const Lines &lines, Value key0,
 AttentionTiles::Source AttentionTiles::findSource(linalg::GenericOp product,
                                                   Value inBody,
                                                   unsigned running) {
-  constexpr unsigned run = chunkBytes / 2;
   auto indexOf = [](linalg::GenericOp generic, Value operand) {
     return generic.getMatchingIndexingMap(
         &generic->getOpOperand(cast<BlockArgument>(operand).getArgNumber()));
@@ -299,7 +296,6 @@ void AttentionTiles::copyLines(
     const Lines &lines, const Source &source, Value key0, bool whole,
     Value firstPlace, AffineExpr placeTotal,
     llvm::function_ref<ArrayRef<Value>(Value)> pointAt) {
-  constexpr unsigned run = chunkBytes / 2;
   unsigned fast = lines.length / run;
   share(lines.count * fast, [&](Value task) {
     Value line = e.div(task, e.constant(fast));
@@ -363,29 +359,30 @@ void AttentionTiles::await(unsigned copies) {
 Value AttentionTiles::fragment(const Lines &lines, const FragmentLayout &layout,
                                Value line, unsigned lineOffset,
                                unsigned place) {
-  unsigned run = 1;
+  unsigned size = 1; // of what is loaded at once
   for (const Basis &basis : layout.elements) {
-    if (basis.line || basis.place != run || 2 * run > chunkBytes / 2)
+    if (basis.line || basis.place != size || size == run)
       break;
-    run *= 2;
+    size *= 2;
   }
   Value base =
       e.add(e.mul(line, e.constant(lines.stride())), lanePlace(layout));
   SmallVector<Value> elements;
-  for (unsigned i = 0; i < layout.count(); i += run) {
+  for (unsigned i = 0; i < layout.count(); i += size) {
     Basis at = layout.at(0, i);
     Value pointer = e.sharedPointer(
         lines.memory, type,
         e.add(base, e.constant((lineOffset + at.line) * lines.stride() + place +
                                at.place)));
-    if (run == 1) {
-      elements.push_back(e.load(type, pointer, 2));
+    if (size == 1) {
+      elements.push_back(e.load(type, pointer, lines.bytes()));
       continue;
     }
-    Value loaded = e.load(VectorType::get({run}, type), pointer, 2 * run);
-    if (run == layout.count())
+    Value loaded =
+        e.load(VectorType::get({size}, type), pointer, size * lines.bytes());
+    if (size == layout.count())
       return loaded;
-    for (unsigned j = 0; j < run; ++j)
+    for (unsigned j = 0; j < size; ++j)
       elements.push_back(vector::ExtractOp::create(e.b, e.loc, loaded, j));
   }
   return vectorOf(elements);
@@ -400,7 +397,8 @@ bool aicc::gpu::arePairsOfTiles(const MatrixInstruction &row) {
   auto same = [](const Basis &x, const Basis &y) {
     return x.line == y.line && x.place == y.place;
   };
-  return row.columns == 8 && llvm::equal(row.b.lanes, wanted.lanes, same) &&
+  return row.columns == 8 && elementBytes(row.operand) == 2 &&
+         llvm::equal(row.b.lanes, wanted.lanes, same) &&
          llvm::equal(row.b.elements, wanted.elements, same);
 }
 

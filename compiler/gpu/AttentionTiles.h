@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// How queries, keys and values of 16 bits get to shared memory, and from there
-// to fragments of a matrix instruction.
+// How queries, keys and values of 16 or 32 bits get to shared memory, and from
+// there to fragments of a matrix instruction.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,19 +18,22 @@
 
 namespace aicc::gpu {
 
-/// Lines of elements of 16 bits in shared memory: with padding behind each, or
-/// as an instruction wants them that takes them from there (AsyncMatrix), in
-/// parts as long as a line of memory, one part of all lines after the other.
+/// Lines of elements in shared memory: with padding behind each, or, of 16
+/// bits, as an instruction wants them that takes them from there (AsyncMatrix),
+/// in parts as long as a line of memory, one part of all lines after the other.
 struct Lines {
-  static constexpr unsigned padding = 8; // elements
-  static constexpr unsigned part = 64;   // … of a line of 128 bytes
+  static constexpr unsigned paddingBytes = 16;
+  static constexpr unsigned part = 64; // elements of a line of 128 bytes
 
   unsigned count, length;
   mlir::Type type;
   bool swizzled = false;
   Value memory = {};
 
-  unsigned stride() const { return swizzled ? part : length + padding; }
+  unsigned bytes() const { return type.getIntOrFloatBitWidth() / 8; }
+  unsigned stride() const {
+    return swizzled ? part : length + paddingBytes / bytes();
+  }
   unsigned size() const { return swizzled ? count * length : count * stride(); }
   unsigned align() const { return swizzled ? 8 * 2 * part : 16; }
 };
@@ -44,6 +47,7 @@ public:
   const MatrixAttentionPlan &plan;
   const MatrixInstruction &row;
   mlir::Type type; // of operands, as it lies in memory
+  unsigned run;    // elements of a chunk
   /// Whether values lie in shared memory as in a tensor, a line for each key,
   /// and are transposed on the way to fragments; else a line for each column.
   bool keysAcross;
@@ -59,7 +63,7 @@ public:
   /// The subgroup's queries: a fragment of a for each step of the depth.
   SmallVector<Value> queries(Value tileRow, Value ownRow);
   void allocate(Lines &lines, llvm::StringRef name);
-  /// Where element `inChunk` of a chunk of 8 lies.
+  /// Where element `inChunk` of a chunk lies.
   Value placeOf(const Lines &lines, Value line, Value chunk, Value inChunk);
   /// A tile of keys, or of queries: one line each. Of whole tiles every key
   /// exists.

@@ -67,9 +67,9 @@ chained(const MatrixInstruction &row) {
   return found;
 }
 
-/// Bytes of lines of elements of 16 bits in shared memory.
-static unsigned bytesOf(unsigned lines, unsigned length) {
-  return lines * 2 * (length + Lines::padding);
+/// Bytes of lines of elements in shared memory.
+static unsigned bytesOf(unsigned lines, unsigned length, unsigned element) {
+  return lines * (length * element + Lines::paddingBytes);
 }
 
 unsigned aicc::gpu::loopsOverKeys(const MatrixAttentionPlan &plan,
@@ -88,6 +88,7 @@ unsigned aicc::gpu::loopsOverKeys(const MatrixAttentionPlan &plan,
 static bool cheapestTiles(MatrixAttentionPlan &plan, unsigned columns,
                           unsigned most, const Options &options) {
   const MatrixInstruction &row = *plan.instruction;
+  const unsigned element = elementBytes(row.operand); // bytes
   double least = 0;
   MatrixAttentionPlan best = plan;
   for (unsigned parts : {1u, 2u, 4u})
@@ -100,16 +101,19 @@ static bool cheapestTiles(MatrixAttentionPlan &plan, unsigned columns,
           if (!subgroups || keys % row.columns || keys % row.depth)
             continue;
           // What a lane keeps through all tiles of keys, and scores.
-          unsigned ofQueries = row.a.count() * plan.depth / row.depth / 2;
-          unsigned registers = (shared ? row.a.count() / 2 : ofQueries) +
+          unsigned ofA = std::max(row.a.count() * element / 4, 1u);
+          unsigned ofQueries =
+              row.a.count() * plan.depth / row.depth * element / 4;
+          unsigned registers = (shared ? ofA : ofQueries) +
                                row.c.count() * (each + keys) / row.columns;
           unsigned tileRows = subgroups * row.rows;
-          unsigned bytes = bytesOf(keys, plan.depth) +
-                           std::max(bytesOf(each, keys), bytesOf(keys, each));
+          unsigned bytes = bytesOf(keys, plan.depth, element) +
+                           std::max(bytesOf(each, keys, element),
+                                    bytesOf(keys, each, element));
           if (shared)
-            bytes += bytesOf(tileRows, plan.depth);
+            bytes += bytesOf(tileRows, plan.depth, element);
           if (!chained(row))
-            bytes += bytesOf(tileRows, keys);
+            bytes += bytesOf(tileRows, keys, element);
           if (registers > most || bytes > options.sharedBytes)
             continue;
           // Products first: each part computes all scores. The rest weighs
@@ -144,8 +148,11 @@ aicc::gpu::planMatrixAttention(exec::KernelOp kernel, const Options &options) {
   plan.form.values = withoutExtension(form.values);
   Type operand = plan.form.query.getType();
   if (plan.form.key.getType() != operand ||
-      plan.form.values.getType() != operand ||
-      operand.getIntOrFloatBitWidth() != 16)
+      plan.form.values.getType() != operand) {
+    plan.form = form;
+    operand = form.query.getType();
+  }
+  if (!operand.isF16() && !operand.isBF16() && !operand.isF32())
     return std::nullopt;
   MLIRContext *context = kernel.getContext();
   SmallVector<AffineExpr> loops = loopsOf(kernel, form.product);
@@ -158,7 +165,8 @@ aicc::gpu::planMatrixAttention(exec::KernelOp kernel, const Options &options) {
   if (!depth || *depth > widest || !columns || (queries && *queries <= 32))
     return std::nullopt;
   // Lines that are loaded element by element take more registers meanwhile.
-  constexpr unsigned run = chunkBytes / 2, ofElements = 32;
+  constexpr unsigned ofElements = 32;
+  const unsigned run = chunkBytes * 8 / operand.getIntOrFloatBitWidth();
   unsigned most = options.fragmentRegisters -
                   (*depth % run || *columns % run ? ofElements : 0);
   if (planAsyncAttention(plan, operand, *depth, *columns, queries, most,
@@ -166,10 +174,11 @@ aicc::gpu::planMatrixAttention(exec::KernelOp kernel, const Options &options) {
     return plan;
   for (const MatrixInstruction &row : options.matrix) {
     if (!isOperand(row.operand, operand) || row.result != MatrixType::f32 ||
-        row.lanes() != options.matrixLanes())
+        row.lanes() != options.matrixLanes() ||
+        (row.operand == MatrixType::tf32 && !options.allowTf32))
       continue;
     plan.instruction = &row;
-    plan.depth = llvm::alignTo(*depth, std::max(row.depth, chunkBytes / 2));
+    plan.depth = llvm::alignTo(*depth, std::max(row.depth, run));
     if (cheapestTiles(plan, *columns, most, options))
       return plan;
   }
@@ -270,7 +279,10 @@ AffineExpr aicc::gpu::emitMatrixAttention(Emitter &e,
     // The exponentials in the operands' type.
     Type operand = form.key.getType();
     for (Value &weight : scores)
-      weight = w.stored(arith::TruncFOp::create(e.b, e.loc, operand, weight));
+      weight =
+          operand == w.f32
+              ? weight
+              : w.stored(arith::TruncFOp::create(e.b, e.loc, operand, weight));
     if (!chain) {
       for (auto [number, weight] : llvm::enumerate(scores)) {
         unsigned j = number / layout.count();
@@ -279,7 +291,8 @@ AffineExpr aicc::gpu::emitMatrixAttention(Emitter &e,
         Value place =
             e.add(softmax.lanePlace, e.constant(j * row.columns + at.place));
         Value to = e.add(e.mul(line, e.constant(weights.stride())), place);
-        e.store(weight, e.sharedPointer(weights.memory, w.type, to), 2);
+        e.store(weight, e.sharedPointer(weights.memory, w.type, to),
+                weights.bytes());
       }
     }
     if (w.copiesValues())

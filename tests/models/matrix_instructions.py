@@ -3,15 +3,16 @@
 #
 # Licensed under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""matrix_instructions.py MODEL… [--targets=cuda:sm_90,…] [--precision=f16]
+"""matrix_instructions.py MODEL… [--targets=cuda:sm_90,…] [--precision=f16,f32]
 
 Compiles models for GPUs and reads the assembly of every kernel that has a
-product of at least 16 x 16 x 16: it must hold the family's matrix instruction.
-Nothing is run. Prints a line for each model and target; exits with 0, 1, or 77
+product of at least 16 x 16 x 16: it must hold the family's matrix instruction, if
+the chip's table has one for the precision. Nothing is run. Prints a line for each model and target; exits with 0, 1, or 77
 if there was nothing to check.
 """
 
 import argparse
+import json
 import os
 import pathlib
 import re
@@ -29,6 +30,14 @@ INSTRUCTIONS = {
     "intel": (".spvasm", re.compile(r"_matrix_mad_k\d+|SubgroupMatrixMultiplyAccumulate")),
 }
 SMALLEST = 16
+
+
+def promised(target, precision):
+    """Whether the chip's table has a row for operands of that type."""
+    status, out, err = call(program("compile-kernels"), "--matrix", target)
+    if status:
+        sys.exit(f"{target}: no table: {last_line(err)}")
+    return any(row["operand"] == precision for row in json.loads(out))
 
 
 def check(model, path, target, precision, work):
@@ -67,7 +76,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("models", nargs="+")
     parser.add_argument("--targets", default="cuda:sm_90,cuda:sm_90a,rocm:gfx942,rocm:gfx1201,intel:pvc")
-    parser.add_argument("--precision", default="f16")
+    parser.add_argument("--precision", default="f16,f32")
     arguments = parser.parse_args()
     program("aicc")
     results = []
@@ -77,8 +86,12 @@ def main():
             print(f"SKIP: {model} was not exported to {path.parent}")
             continue
         for target in arguments.targets.split(","):
-            with tempfile.TemporaryDirectory(prefix="aicc-matrix-") as work:
-                results.append(check(model, path, target, arguments.precision, pathlib.Path(work)))
+            for precision in arguments.precision.split(","):
+                if not promised(target, precision):
+                    print(f"{model} for {target}, {precision}: the chip has no instruction")
+                    continue
+                with tempfile.TemporaryDirectory(prefix="aicc-matrix-") as work:
+                    results.append(check(model, path, target, precision, pathlib.Path(work)))
     if not results:
         skip("no model was exported")
     return 0 if all(results) else 1
