@@ -79,6 +79,7 @@ Generator::matrixInstructions(const target::TargetRecord &record) const {
                               {"rows", row.rows},
                               {"columns", row.columns},
                               {"depth", row.depth},
+                              {"calls", row.calls},
                               {"operand", toString(row.operand)},
                               {"result", toString(row.result)},
                               {"c", layoutOf(row.c)}};
@@ -126,11 +127,14 @@ LogicalResult Generator::compile(exec::KernelOp kernel,
   code.entry = lowered.function.getName().str();
   if (ir && codeOptions.beforeEmission)
     codeOptions.beforeEmission(*ir);
-  if (ir && isVirtual(record))
-    code.object = emitVirtual(
-        *ir, code.entry,
-        {intrinsics(), how.matrix, how.blockLoads, lowered.subgroup},
-        codeOptions.assembly ? &code.assembly : nullptr, error);
+  if (ir && isVirtual(record)) {
+    std::vector<MatrixInstruction> calls;
+    llvm::transform(how.matrix, std::back_inserter(calls), ofOneCall);
+    code.object =
+        emitVirtual(*ir, code.entry,
+                    {intrinsics(), calls, how.blockLoads, lowered.subgroup},
+                    codeOptions.assembly ? &code.assembly : nullptr, error);
+  }
   code.sharedBytes = 0; // workgroup memory is static in the code
   if (ir && !isVirtual(record) && lowered.sharedBytes > how.staticSharedBytes)
     code.sharedBytes = makeSharedDynamic(*ir);

@@ -129,13 +129,17 @@ static Value piece(OpBuilder &b, Location loc, Value fragment, unsigned first,
   return LLVM::BitcastOp::create(b, loc, wanted, part);
 }
 
+/// Of the elements that call number `call` of `calls` takes.
 static SmallVector<Value> piecesOf(OpBuilder &b, Location loc, Value fragment,
-                                   const Pieces &pieces, MatrixType kind) {
-  unsigned size =
-      cast<VectorType>(fragment.getType()).getNumElements() / pieces.count;
+                                   const Pieces &pieces, MatrixType kind,
+                                   unsigned call = 0, unsigned calls = 1) {
+  unsigned count =
+      cast<VectorType>(fragment.getType()).getNumElements() / calls;
+  unsigned size = count / pieces.count;
   SmallVector<Value> values;
   for (unsigned i = 0; i < pieces.count; ++i)
-    values.push_back(piece(b, loc, fragment, i * size, size, pieces, kind));
+    values.push_back(
+        piece(b, loc, fragment, call * count + i * size, size, pieces, kind));
   return values;
 }
 
@@ -163,19 +167,19 @@ Value aicc::gpu::callBuiltin(OpBuilder &b, Location loc, StringRef name,
   return call.getNumResults() ? call.getResult() : Value();
 }
 
-Value aicc::gpu::emitMatrixInstruction(OpBuilder &b, Location loc,
-                                       const MatrixInstruction &instruction,
-                                       Value a, Value bFragment, Value c) {
+static Value emitCall(OpBuilder &b, Location loc,
+                      const MatrixInstruction &instruction, Value a,
+                      Value bFragment, Value c, unsigned call) {
   SmallVector<Value> operands;
   for (char letter : instruction.operands)
     switch (letter) {
     case 'a':
-      operands.append(
-          piecesOf(b, loc, a, instruction.aPieces, instruction.operand));
+      operands.append(piecesOf(b, loc, a, instruction.aPieces,
+                               instruction.operand, call, instruction.calls));
       break;
     case 'b':
       operands.append(piecesOf(b, loc, bFragment, instruction.bPieces,
-                               instruction.operand));
+                               instruction.operand, call, instruction.calls));
       break;
     case 'c':
       operands.append(
@@ -217,6 +221,30 @@ Value aicc::gpu::emitMatrixInstruction(OpBuilder &b, Location loc,
     whole = LLVM::InsertElementOp::create(b, loc, whole, value, at);
   }
   return whole;
+}
+
+Value aicc::gpu::emitMatrixInstruction(OpBuilder &b, Location loc,
+                                       const MatrixInstruction &instruction,
+                                       Value a, Value bFragment, Value c) {
+  for (unsigned call = 0; call < instruction.calls; ++call)
+    c = emitCall(b, loc, instruction, a, bFragment, c, call);
+  return c;
+}
+
+MatrixInstruction aicc::gpu::ofOneCall(const MatrixInstruction &row) {
+  MatrixInstruction one = row;
+  one.calls = 1;
+  one.depth /= row.calls;
+  for (FragmentLayout *layout : {&one.a, &one.b})
+    for (unsigned rest = row.calls; rest > 1; rest /= 2) {
+      // Places are bits: those above the one that goes away move down.
+      unsigned gone = layout->elements.pop_back_val().place;
+      for (SmallVector<Basis, 8> *bases : {&layout->lanes, &layout->elements})
+        for (Basis &basis : *bases)
+          if (basis.place > gone)
+            basis.place /= 2;
+    }
+  return one;
 }
 
 /// Inline assembly whose first operands are its results as well.

@@ -115,6 +115,10 @@ struct MatrixInstruction {
   Pieces aPieces, bPieces, cPieces;
   /// Order of the call's operands: a, b, c; 0 = i32 zero; t, f = i1.
   llvm::StringRef operands = "abc";
+  /// The row stands for so many calls, one after the other: each takes an equal
+  /// part of a lane's elements of a and b. So lanes hold neighbours in depth,
+  /// which they read at once, also of an instruction that takes one element.
+  unsigned calls = 1;
   /// Set: it isn't called like that, and a and b have no layout.
   std::optional<AsyncMatrix> async = std::nullopt;
 
@@ -122,6 +126,10 @@ struct MatrixInstruction {
   unsigned lanes() const { return 1u << c.lanes.size(); }
   bool isCallee(llvm::StringRef function) const;
 };
+
+/// The row of one of the calls. Which of the depth each takes doesn't matter:
+/// all of it is summed.
+MatrixInstruction ofOneCall(const MatrixInstruction &row);
 
 /// A built-in function by which a subgroup reads a block of a matrix in global
 /// memory into registers: (begin of the matrix, i32 bytes of a line, i32 lines,

@@ -39,10 +39,21 @@ static MatrixInstruction mfma(llvm::StringRef name, llvm::StringRef callee,
   return row;
 }
 
+/// The same of wide types, of which a lane gives one element: so many calls
+/// take what it reads at once, 16 bytes.
+static MatrixInstruction mfmas(unsigned calls, llvm::StringRef name,
+                               llvm::StringRef callee, unsigned size,
+                               unsigned depth, MatrixType type) {
+  MatrixInstruction row =
+      mfma(name, callee, size, calls * depth, type, type, 0);
+  row.calls = calls;
+  return row;
+}
+
 /// v_mfma_f64_16x16x4: rows of the result go round the groups one by one.
 static MatrixInstruction doubles(llvm::StringRef name) {
-  MatrixInstruction row = mfma(name, "llvm.amdgcn.mfma.f64.16x16x4f64", 16, 4,
-                               MatrixType::f64, MatrixType::f64, 0);
+  MatrixInstruction row =
+      mfmas(2, name, "llvm.amdgcn.mfma.f64.16x16x4f64", 16, 4, MatrixType::f64);
   row.c = {joined({alongLine(1, 16), acrossLines(1, 4)}), acrossLines(4, 16)};
   return row;
 }
@@ -109,10 +120,10 @@ aicc::backends::rocm::matrixInstructions(llvm::StringRef chip) {
            32, 8, bf16, f32, 16),
       mfma("v_mfma_f32_16x16x16bf16_1k", "llvm.amdgcn.mfma.f32.16x16x16bf16.1k",
            16, 16, bf16, f32, 16),
-      mfma("v_mfma_f32_32x32x2f32", "llvm.amdgcn.mfma.f32.32x32x2f32", 32, 2,
-           f32, f32, 0),
-      mfma("v_mfma_f32_16x16x4f32", "llvm.amdgcn.mfma.f32.16x16x4f32", 16, 4,
-           f32, f32, 0),
+      mfmas(4, "v_mfma_f32_32x32x2f32", "llvm.amdgcn.mfma.f32.32x32x2f32", 32,
+            2, f32),
+      mfmas(4, "v_mfma_f32_16x16x4f32", "llvm.amdgcn.mfma.f32.16x16x4f32", 16,
+            4, f32),
       mfma("v_mfma_i32_32x32x8i8", "llvm.amdgcn.mfma.i32.32x32x8i8", 32, 8, i8,
            i32, 32),
       mfma("v_mfma_i32_16x16x16i8", "llvm.amdgcn.mfma.i32.16x16x16i8", 16, 16,
@@ -128,10 +139,10 @@ aicc::backends::rocm::matrixInstructions(llvm::StringRef chip) {
            8, bf16, f32, 16),
       mfma("v_mfma_f32_16x16x16_bf16", "llvm.amdgcn.mfma.f32.16x16x16bf16.1k",
            16, 16, bf16, f32, 16),
-      mfma("v_mfma_f32_32x32x2_f32", "llvm.amdgcn.mfma.f32.32x32x2f32", 32, 2,
-           f32, f32, 0),
-      mfma("v_mfma_f32_16x16x4_f32", "llvm.amdgcn.mfma.f32.16x16x4f32", 16, 4,
-           f32, f32, 0),
+      mfmas(4, "v_mfma_f32_32x32x2_f32", "llvm.amdgcn.mfma.f32.32x32x2f32", 32,
+            2, f32),
+      mfmas(4, "v_mfma_f32_16x16x4_f32", "llvm.amdgcn.mfma.f32.16x16x4f32", 16,
+            4, f32),
       mfma("v_mfma_i32_32x32x16_i8", "llvm.amdgcn.mfma.i32.32x32x16.i8", 32, 16,
            i8, i32, 64),
       mfma("v_mfma_i32_16x16x32_i8", "llvm.amdgcn.mfma.i32.16x16x32.i8", 16, 32,
@@ -149,10 +160,10 @@ aicc::backends::rocm::matrixInstructions(llvm::StringRef chip) {
            16, bf16, f32, 0),
       mfma("v_mfma_f32_16x16x32_bf16", "llvm.amdgcn.mfma.f32.16x16x32.bf16", 16,
            32, bf16, f32, 0),
-      mfma("v_mfma_f32_32x32x2_f32", "llvm.amdgcn.mfma.f32.32x32x2f32", 32, 2,
-           f32, f32, 0),
-      mfma("v_mfma_f32_16x16x4_f32", "llvm.amdgcn.mfma.f32.16x16x4f32", 16, 4,
-           f32, f32, 0),
+      mfmas(4, "v_mfma_f32_32x32x2_f32", "llvm.amdgcn.mfma.f32.32x32x2f32", 32,
+            2, f32),
+      mfmas(4, "v_mfma_f32_16x16x4_f32", "llvm.amdgcn.mfma.f32.16x16x4f32", 16,
+            4, f32),
       mfma("v_mfma_i32_32x32x32_i8", "llvm.amdgcn.mfma.i32.32x32x32.i8", 32, 32,
            i8, i32, 32),
       mfma("v_mfma_i32_16x16x64_i8", "llvm.amdgcn.mfma.i32.16x16x64.i8", 16, 64,

@@ -123,7 +123,7 @@ def check(target, row):
         if set(seen) != every or len(set(seen.values())) != 1 or (part == "c" and max(seen.values()) > 1):
             problems.append(f"{part}: elements of the {lines} x {places} tile are missing or there more than once")
     numbers = [int(n) for n in re.findall(r"\d+", re.search(r"(\d+x\d+x\d+|m\d+n\d+k\d+|8x8)", row["name"]).group())]
-    if len(numbers) == 3 and numbers != [row["rows"], row["columns"], row["depth"]]:
+    if len(numbers) == 3 and numbers != [row["rows"], row["columns"], row["depth"] // row["calls"]]:
         problems.append(f"the shape is {row['rows']} x {row['columns']} x {row['depth']}")
     return problems
 
