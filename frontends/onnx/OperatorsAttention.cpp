@@ -66,6 +66,16 @@ static Value maskOf(Node &n, Value keep, Type element) {
                   n.scalar(-std::numeric_limits<double>::infinity(), element));
 }
 
+/// Keys or values of one batch are every query's: the products of the
+/// definition broadcast.
+static Value forBatches(Node &n, Value x, AffineExpr batch) {
+  Dims dims = dimsOf(x);
+  if (!gr::isConstant(dims[0], 1) || gr::isConstant(batch, 1))
+    return x;
+  dims[0] = batch;
+  return n.broadcastTo(x, dims);
+}
+
 static void attention(Node &n) {
   Value q = n.operand(0), k = n.operand(1), v = n.operand(2);
   if (!q || !k || !v)
@@ -97,6 +107,10 @@ static void attention(Node &n) {
   n.set(1, k);
   n.set(2, v);
   Dims d = dimsOf(q);
+  k = forBatches(n, k, d[0]);
+  v = forBatches(n, v, d[0]);
+  if (!k || !v)
+    return;
   AffineExpr rows = d[2], columns = dimsOf(k)[2];
   k = repeatHeads(n, k, d[1]);
   v = repeatHeads(n, v, d[1]);

@@ -109,6 +109,10 @@ def shapes():
          [[np.float32(v) for v in t] for t in ((0, 2, 0.5), (1, -1, -0.25), (0, 0, 1))])
     case("expand_found", [node("Unique", ["x"], ["u"]), node("Expand", ["u", "s"], ["y"])], [tensor("x", F, ["n"])], ["y"],
          [[np.float32([1, 1])], [np.float32([3, 1, 2, 4, 1])]], [constant("s", ints(2, 4))])
+    # Keys of one batch are every query's. ONNX Runtime's kernels refuse that, but for this version it has the definition.
+    case("attention_one_batch", [node("Attention", ["q", "k", "v"], ["y", "", "", "scores"], is_causal=1)],
+         [tensor("q", F, ["n", 4, 3, 4]), tensor("k", F, [1, 2, 5, 4]), tensor("v", F, [1, 2, 5, 4])], ["y", "scores"],
+         [[reals(n, 4, 3, 4), reals(1, 2, 5, 4, seed=1), reals(1, 2, 5, 4, seed=2)] for n in (6, 1)], opset=26)
     for name, a, b, d in (("outside", 4, 9, 1), ("backwards", 4, -1, -1), ("from_the_end", -3, -1, 1), ("all", 0, 2 ** 62, 2)):
         case(f"slice_of_found_{name}", [node("NonZero", ["x"], ["p"]), node("Slice", ["p", "a", "b", "axes", "d"], ["y"])],
              [tensor("x", F, ["n"])], ["y"], [[(reals(n, seed=n) > 0).astype(np.float32)] for n in (3, 9, 20, 0)],
