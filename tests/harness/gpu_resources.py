@@ -161,6 +161,18 @@ def call_ocloc(tool, path, chip, folder, **environment):
         options.append("-cl-intel-256-GRF-per-thread")
 
 
+def assembly_of(tool, path, chip):
+    """(status, output, {kernel: what Intel's compiler makes of it}) of compiling a module."""
+    with tempfile.TemporaryDirectory() as dump:
+        status, text = call_ocloc(tool, path, chip, dump, IGC_ShaderDumpEnable="1", IGC_DumpToCustomDir=dump)
+        kernels = {}
+        for file in sorted(pathlib.Path(dump).glob("*entry*.asm")):
+            assembly = file.read_text(errors="replace")
+            if name := re.match(r"//\.kernel (\S+)", assembly):
+                kernels[name.group(1)] = assembly
+    return status, text, kernels
+
+
 def of_ocloc(folder, chip):
     tool, objcopy = vendor_tool("ocloc"), vendor_tool("llvm-objcopy-22")
     if not tool or not objcopy:

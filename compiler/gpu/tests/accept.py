@@ -115,10 +115,8 @@ SPILLED = {"dg2": ("attention_causal", "attention_dynamic", "attention_f16_wides
 
 def check_ocloc(tool, chip, path, entry):
     spirv = pathlib.Path(path).read_bytes()
-    with tempfile.TemporaryDirectory() as dump:
-        status, text = gpu_resources.call_ocloc(tool, path, chip, dump, IGC_ShaderDumpEnable="1",
-                                                IGC_DumpToCustomDir=dump)
-        assembly = "".join(p.read_text(errors="replace") for p in pathlib.Path(dump).glob("*entry*.asm"))
+    status, text, made = gpu_resources.assembly_of(tool, path, chip)
+    assembly = "".join(made.values())
     if status:
         return text
     problems = [f"no {wanted} in the assembly" for name, wanted in INSTRUCTIONS.items()
