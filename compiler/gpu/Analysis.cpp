@@ -10,6 +10,7 @@
 #include "dialects/graph/Dims.h"
 
 #include "mlir/Dialect/Affine/IR/AffineOps.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 
 #include <set>
@@ -426,4 +427,46 @@ std::optional<Rows> aicc::gpu::matchRows(exec::KernelOp kernel) {
     if (!matcher.result(tensor))
       return std::nullopt;
   return matcher.rows;
+}
+
+/// What a value of a body is: of a tensor that is computed in the kernel, what
+/// is computed there.
+static Value sourceOf(Value inBody) {
+  while (auto argument = dyn_cast<BlockArgument>(inBody)) {
+    auto generic =
+        dyn_cast<linalg::GenericOp>(argument.getOwner()->getParentOp());
+    if (!generic)
+      return inBody;
+    auto computed = generic->getOpOperand(argument.getArgNumber())
+                        .get()
+                        .getDefiningOp<linalg::GenericOp>();
+    if (!computed || computed.getNumResults() != 1)
+      return inBody;
+    inBody = computed.getBlock()->getTerminator()->getOperand(0);
+  }
+  return inBody;
+}
+
+llvm::DenseSet<Operation *>
+aicc::gpu::roundedExponentials(exec::KernelOp kernel, const Rows &rows) {
+  llvm::DenseSet<Operation *> found;
+  if (!llvm::all_of(kernel.getResultTypes(), [](Attribute type) {
+        Type element = getElementTypeOrSelf(cast<TypeAttr>(type).getValue());
+        return isa<FloatType>(element) && element.getIntOrFloatBitWidth() <= 16;
+      }))
+    return found;
+  auto isMaximum = [&](Value value) {
+    Operation *op = sourceOf(value).getDefiningOp();
+    return isa_and_nonnull<arith::MaximumFOp, arith::MaxNumFOp>(op) &&
+           llvm::any_of(rows.stages, [&](linalg::GenericOp stage) {
+             return combinerOf(stage) == op;
+           });
+  };
+  kernel.walk([&](math::ExpOp exponential) {
+    auto less =
+        sourceOf(exponential.getOperand()).getDefiningOp<arith::SubFOp>();
+    if (less && exponential.getType().isF32() && isMaximum(less.getRhs()))
+      found.insert(exponential);
+  });
+  return found;
 }

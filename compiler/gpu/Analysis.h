@@ -104,6 +104,13 @@ struct Rows {
 };
 std::optional<Rows> matchRows(exec::KernelOp kernel);
 
+/// Exponentials in f32 of what numbers of a row are less than the row's
+/// maximum (softmax, so at most 1 where the numbers are the maximum's), if all
+/// results are floats of at most 16 bits: those that `Options::power` will do
+/// for.
+llvm::DenseSet<mlir::Operation *> roundedExponentials(exec::KernelOp kernel,
+                                                      const Rows &rows);
+
 /// Where the row index stands in a reduction's result: its dimensions that
 /// aren't 1.
 SmallVector<unsigned> rowDims(exec::KernelOp kernel, Value result);

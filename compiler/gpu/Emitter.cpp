@@ -388,8 +388,19 @@ Value Emitter::evaluate(Point &point, Value inBody) {
           inBody.getType().getAsOpaquePointer()};
   for (Value operand : operands)
     key.push_back(operand.getAsOpaquePointer());
+  const bool isRounded = rounded.contains(op);
+  if (isRounded)
+    key.push_back(nullptr); // not what an exact one has left there
   if (Value known = cached(key))
     return remembered(known);
+  if (isRounded) {
+    Value twos = arith::MulFOp::create(
+        b, loc, operands[0],
+        arith::ConstantOp::create(
+            b, loc, b.getF32FloatAttr(float(llvm::numbers::log2e))));
+    return remembered(
+        remember(key, intrinsic(options.power, b.getF32Type(), {twos})));
+  }
   IRMapping mapping;
   mapping.map(op->getOperands(), operands);
   Operation *copy = b.clone(*op, mapping);

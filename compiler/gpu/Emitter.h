@@ -102,6 +102,8 @@ public:
   void withdraw(Value tensor) { provided.erase(tensor); }
   /// Values of bodies in whose place others of the same bodies are taken.
   llvm::DenseMap<Value, Value> instead;
+  /// Exponentials in f32 that may be as exact as `Options::power`.
+  llvm::DenseSet<mlir::Operation *> rounded;
   /// The loops that compute a result at an index; reduction loops are 0.
   SmallVector<Value> loopsAt(mlir::linalg::GenericOp generic, unsigned result,
                              ArrayRef<Value> index);

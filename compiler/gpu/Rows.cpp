@@ -759,5 +759,7 @@ AffineExpr RowEmitter::emit() {
 }
 
 AffineExpr aicc::gpu::emitRows(Emitter &e, const Rows &rows) {
+  if (!e.options.power.empty())
+    e.rounded = roundedExponentials(e.kernel, rows);
   return RowEmitter(e, rows).emit();
 }

@@ -118,8 +118,17 @@ AffineExpr aicc::gpu::emitTransposed(Emitter &e, const TransposedPlan &plan) {
   Type element = getElementTypeOrSelf(plan.argument.getType());
   Type type = storageType(element);
   unsigned bytes = type.getIntOrFloatBitWidth() / 8, run = chunkBytes / bytes;
-  unsigned stride = side + run; // neighbouring lines in different banks
-  Value memory = e.shared(type, side * stride, "tile");
+  // Lanes beside each other read lines that are a lane's share of a column
+  // apart: chunks of a line are permuted by the number of its share, so that
+  // those lanes' are in different banks.
+  const unsigned chunks = side / run;
+  unsigned each = neighboursOf(e, along, side * side, e.options.workgroup);
+  auto chunkAt = [&](Value share, Value chunk) -> Value {
+    Value permuted = arith::XOrIOp::create(e.b, e.loc, chunk,
+                                           e.rem(share, e.constant(chunks)));
+    return e.mul(permuted, e.constant(run));
+  };
+  Value memory = e.shared(type, side * side, "tile");
 
   // Workgroups: tiles along the results' lines fastest.
   SmallVector<AffineExpr> grid;
@@ -165,11 +174,11 @@ AffineExpr aicc::gpu::emitTransposed(Emitter &e, const TransposedPlan &plan) {
   auto acrossKnown = graph::constantOf(across);
   bool whole = acrossKnown && *acrossKnown % run == 0;
   share(side * side / run, [&](Value task) {
-    Value line = e.div(task, e.constant(side / run));
-    Value begin = e.mul(e.rem(task, e.constant(side / run)), e.constant(run));
+    Value line = e.div(task, e.constant(chunks));
+    Value chunk = e.rem(task, e.constant(chunks));
     set(plan.along,
         e.delinearize(bounded(e.add(firstAlong, line), along), alongSizes));
-    Value first = e.add(firstAcross, begin);
+    Value first = e.add(firstAcross, e.mul(chunk, e.constant(run)));
     if (whole)
       first = bounded(first, across);
     SmallVector<Value> values;
@@ -191,15 +200,18 @@ AffineExpr aicc::gpu::emitTransposed(Emitter &e, const TransposedPlan &plan) {
     }
     Value vector = vector::FromElementsOp::create(
         e.b, e.loc, VectorType::get({run}, type), values);
-    Value to = e.add(e.mul(line, e.constant(stride)), begin);
+    Value to = e.add(e.mul(line, e.constant(side)),
+                     chunkAt(e.div(line, e.constant(each)), chunk));
     e.store(vector, e.sharedPointer(memory, type, to), chunkBytes);
   });
   e.barrier();
 
-  unsigned each = neighboursOf(e, along, side * side, e.options.workgroup);
   share(side * side / each, [&](Value task) {
     Value column = e.div(task, e.constant(side / each));
-    Value begin = e.mul(e.rem(task, e.constant(side / each)), e.constant(each));
+    Value part = e.rem(task, e.constant(side / each));
+    Value begin = e.mul(part, e.constant(each));
+    Value place = e.add(chunkAt(part, e.div(column, e.constant(run))),
+                        e.rem(column, e.constant(run)));
     Value acrossNumber = e.add(firstAcross, column);
     set(plan.across, e.delinearize(acrossNumber, acrossSizes));
     Value first = e.add(firstAlong, begin);
@@ -217,7 +229,7 @@ AffineExpr aicc::gpu::emitTransposed(Emitter &e, const TransposedPlan &plan) {
       std::vector<std::tuple<unsigned, SmallVector<Value>, Value>> values;
       for (unsigned step = 0; step < each; ++step) {
         Value line = e.add(begin, e.constant(step));
-        Value from = e.add(e.mul(line, e.constant(stride)), column);
+        Value from = e.add(e.mul(line, e.constant(side)), place);
         Value value = e.load(type, e.sharedPointer(memory, type, from), bytes);
         if (type != element)
           value = arith::BitcastOp::create(e.b, e.loc, element, value);
