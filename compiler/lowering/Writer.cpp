@@ -347,8 +347,18 @@ AffineExpr expressionOf(Value index) {
     AffineExpr y = expressionOf(op->getOperand(1));
     if (!compare || !x || !y)
       return nullptr;
-    bool down = compare.getLhs() == choice.getFalseValue();
-    return down ? x.floorDiv(y) : x.ceilDiv(y);
+    // Folding may turn a comparison round.
+    bool first = compare.getLhs() == choice.getFalseValue();
+    if (!first && compare.getRhs() != choice.getFalseValue())
+      return nullptr;
+    switch (compare.getPredicate()) {
+    case arith::CmpIPredicate::slt:
+      return first ? x.floorDiv(y) : x.ceilDiv(y);
+    case arith::CmpIPredicate::sgt:
+      return first ? x.ceilDiv(y) : x.floorDiv(y);
+    default:
+      return nullptr;
+    }
   }
   if (auto select = dyn_cast<arith::SelectOp>(op)) {
     auto rest = select.getFalseValue().getDefiningOp<arith::RemSIOp>();

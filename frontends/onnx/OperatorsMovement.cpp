@@ -645,13 +645,14 @@ static void centerCropPad(Node &n) {
     dims[at] = n.number(*wanted);
   }
   RankedTensorType result = n.type(dims, elementOf(x));
-  if (!result)
+  Value zero = n.scalar(0, elementOf(x));
+  if (!result || !zero)
     return;
   auto map = [&](const Dims &exprs) {
     return AffineMapAttr::get(gr::makeMap(exprs, n.importer.context));
   };
   Value y = gr::PadOp::create(
-      n.b, n.loc, result, x, n.scalar(0, elementOf(x)), map(low), map(high),
+      n.b, n.loc, result, x, zero, map(low), map(high),
       gr::PadModeAttr::get(n.b.getContext(), gr::PadMode::constant));
   for (auto [axis, size] : others)
     if (y)

@@ -86,6 +86,10 @@ def graphs(folder):
                          helper.make_node("Relu", ["a"], ["b"], name="second"),
                          helper.make_node("Relu", ["b"], ["y"], name="third")]), ("cycle", "second")
     yield "own_output", make([helper.make_node("Add", ["x", "y"], ["y"], name="ouroboros")]), ("y",)
+    yield "padding_of_no_number", make(
+        [helper.make_node("CenterCropPad", ["x", "shape"], ["y"], name="center")],
+        [value("x", [2, 3], TensorProto.COMPLEX64)],
+        initializers=[ints("shape", [4, 4])]), ("center", "complex")
     yield "undefined_value", make([add("nowhere")]), ("nowhere",)
     yield "undefined_output", make([helper.make_node("Relu", ["x"], ["z"])]), ('"y"',)
     yield "defined_twice", make([helper.make_node("Relu", ["x"], ["y"], name="a"),

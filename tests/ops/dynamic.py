@@ -113,6 +113,11 @@ def shapes():
     case("attention_one_batch", [node("Attention", ["q", "k", "v"], ["y", "", "", "scores"], is_causal=1)],
          [tensor("q", F, ["n", 4, 3, 4]), tensor("k", F, [1, 2, 5, 4]), tensor("v", F, [1, 2, 5, 4])], ["y", "scores"],
          [[reals(n, 4, 3, 4), reals(1, 2, 5, 4, seed=1), reals(1, 2, 5, 4, seed=2)] for n in (6, 1)], opset=26)
+    # Half of a size, rounded up, wherever a kernel computes it.
+    half = [constant("first", ints(0)), constant("last", ints(2 ** 63 - 1)), constant("step", ints(2))]
+    for op in ("NonZero", "Unique", "Softmax"):
+        case(f"half_{op}", [node("Slice", ["x", "first", "last", "first", "step"], ["s"]), node(op, ["s"], ["y"])],
+             [tensor("x", F, ["n"])], ["y"], [[np.abs(reals(n, seed=n)) + 1] for n in (7, 8, 9, 3, 1, 129)], half)
     for name, a, b, d in (("outside", 4, 9, 1), ("backwards", 4, -1, -1), ("from_the_end", -3, -1, 1), ("all", 0, 2 ** 62, 2)):
         case(f"slice_of_found_{name}", [node("NonZero", ["x"], ["p"]), node("Slice", ["p", "a", "b", "axes", "d"], ["y"])],
              [tensor("x", F, ["n"])], ["y"], [[(reals(n, seed=n) > 0).astype(np.float32)] for n in (3, 9, 20, 0)],
