@@ -106,30 +106,102 @@ T element(const void *fragment, size_t number, uint32_t type) {
   }
 }
 
+// Elements of one type after the other; which it is, is asked once.
+template <typename T, uint32_t Type>
+void convertFrom(const void *from, size_t count, T *to) {
+  for (size_t i = 0; i < count; ++i)
+    to[i] = element<T>(from, i, Type);
+}
+template <typename T>
+void convert(const void *from, size_t count, uint32_t type, T *to) {
+  switch (type) {
+  case AICC_VIRTUAL_F16:
+    return convertFrom<T, AICC_VIRTUAL_F16>(from, count, to);
+  case AICC_VIRTUAL_BF16:
+    return convertFrom<T, AICC_VIRTUAL_BF16>(from, count, to);
+  case AICC_VIRTUAL_TF32:
+    return convertFrom<T, AICC_VIRTUAL_TF32>(from, count, to);
+  case AICC_VIRTUAL_F32:
+    return convertFrom<T, AICC_VIRTUAL_F32>(from, count, to);
+  case AICC_VIRTUAL_F64:
+    return convertFrom<T, AICC_VIRTUAL_F64>(from, count, to);
+  case AICC_VIRTUAL_I8:
+    return convertFrom<T, AICC_VIRTUAL_I8>(from, count, to);
+  default:
+    for (size_t i = 0; i < count; ++i)
+      to[i] = element<T>(from, i, type);
+  }
+}
+
+// Where the elements of a layout's fragments lie in a matrix of lines of
+// `width`: a sum of what the lane and what the number say.
+struct Places {
+  std::vector<size_t> lanes, elements;
+  Places(const aicc_virtual_layout &layout, size_t width, size_t laneCount)
+      : lanes(laneCount), elements(size_t(1) << layout.element_bits) {
+    auto at = [&](size_t lane, size_t number) {
+      const MatrixPlace place = placeOf(layout, lane, number);
+      return place.line * width + place.position;
+    };
+    for (size_t lane = 0; lane < lanes.size(); ++lane)
+      lanes[lane] = at(lane, 0);
+    for (size_t i = 0; i < elements.size(); ++i)
+      elements[i] = at(0, i);
+  }
+};
+
 // A matrix out of the lanes' fragments; false if lanes that should hold the
 // same don't.
 template <typename T>
 bool collect(const aicc_virtual_layout &layout, uint32_t type, size_t width,
              const MatrixOperands *lanes, size_t count,
              const void *MatrixOperands::*member, std::vector<T> &out) {
-  std::vector<bool> known(out.size());
-  for (size_t lane = 0; lane < count; ++lane)
-    for (size_t i = 0; i < size_t(1) << layout.element_bits; ++i) {
-      const MatrixPlace place = placeOf(layout, lane, i);
-      const size_t at = place.line * width + place.position;
-      const T value = element<T>(lanes[lane].*member, i, type);
-      if (known[at] && std::memcmp(&out[at], &value, sizeof value) != 0)
-        return false;
-      out[at] = value;
-      known[at] = true;
+  const Places places(layout, width, count);
+  std::vector<T> fragment(places.elements.size());
+  std::vector<unsigned char> known(out.size());
+  bool same = true;
+  for (size_t lane = 0; lane < count; ++lane) {
+    convert(lanes[lane].*member, fragment.size(), type, fragment.data());
+    for (size_t i = 0; i < fragment.size(); ++i) {
+      const size_t at = places.lanes[lane] + places.elements[i];
+      same &= !known[at] || std::memcmp(&out[at], &fragment[i], sizeof(T)) == 0;
+      out[at] = fragment[i];
+      known[at] = 1;
     }
-  return true;
+  }
+  return same;
 }
 
-float multiplyAdd(float a, float b, float c) { return std::fma(a, b, c); }
-double multiplyAdd(double a, double b, double c) { return std::fma(a, b, c); }
-int32_t multiplyAdd(int32_t a, int32_t b, int32_t c) {
-  return int32_t(uint32_t(c) + uint32_t(a) * uint32_t(b));
+// Two versions of the loops: the host that the code is for has these.
+#if defined(__x86_64__)
+#define AICC_WIDE __attribute__((target("avx2,fma")))
+#else
+#define AICC_WIDE
+#endif
+
+AICC_WIDE void addRow(float *sums, float a, const float *b, size_t columns) {
+  for (size_t j = 0; j < columns; ++j)
+    sums[j] = __builtin_fmaf(a, b[j], sums[j]);
+}
+AICC_WIDE void addRow(double *sums, double a, const double *b, size_t columns) {
+  for (size_t j = 0; j < columns; ++j)
+    sums[j] = __builtin_fma(a, b[j], sums[j]);
+}
+AICC_WIDE void addRow(int32_t *sums, int32_t a, const int32_t *b,
+                      size_t columns) {
+  for (size_t j = 0; j < columns; ++j)
+    sums[j] = int32_t(uint32_t(sums[j]) + uint32_t(a) * uint32_t(b[j]));
+}
+
+// Columns become rows, so that a row of sums is added to at once.
+template <typename T>
+std::vector<T> transposed(const std::vector<T> &lines, size_t width) {
+  std::vector<T> out(lines.size());
+  const size_t count = lines.size() / width;
+  for (size_t j = 0; j < count; ++j)
+    for (size_t k = 0; k < width; ++k)
+      out[k * count + j] = lines[j * width + k];
+  return out;
 }
 
 template <typename T>
@@ -144,55 +216,36 @@ std::string multiplyAs(const aicc_virtual_matrix &what,
     return "lanes that must hold the same elements of an operand differ";
   collect(what.c, what.result, what.columns, lanes, count, &MatrixOperands::c,
           c);
+  b = transposed(b, what.depth);
   for (size_t i = 0; i < what.rows; ++i)
-    for (size_t j = 0; j < what.columns; ++j) {
-      T sum = c[i * what.columns + j];
-      for (size_t k = 0; k < what.depth; ++k)
-        sum = multiplyAdd(a[i * what.depth + k], b[j * what.depth + k], sum);
-      c[i * what.columns + j] = sum;
-    }
+    for (size_t k = 0; k < what.depth; ++k)
+      addRow(&c[i * what.columns], a[i * what.depth + k], &b[k * what.columns],
+             what.columns);
+  const Places places(what.c, what.columns, count);
   for (size_t lane = 0; lane < count; ++lane)
-    for (size_t i = 0; i < size_t(1) << what.c.element_bits; ++i) {
-      const MatrixPlace place = placeOf(what.c, lane, i);
+    for (size_t i = 0; i < places.elements.size(); ++i)
       std::memcpy(static_cast<unsigned char *>(lanes[lane].d) + i * sizeof(T),
-                  &c[place.line * what.columns + place.position], sizeof(T));
-    }
+                  &c[places.lanes[lane] + places.elements[i]], sizeof(T));
   return "";
-}
-
-// Two versions of the loops: the host that the code is for has these.
-#if defined(__x86_64__)
-#define AICC_WIDE __attribute__((target("avx2,fma")))
-#else
-#define AICC_WIDE
-#endif
-
-AICC_WIDE void addRow(float *sums, float a, const float *b, size_t columns) {
-  for (size_t j = 0; j < columns; ++j)
-    sums[j] = __builtin_fmaf(a, b[j], sums[j]);
-}
-AICC_WIDE void addRow(int32_t *sums, int32_t a, const int32_t *b,
-                      size_t columns) {
-  for (size_t j = 0; j < columns; ++j)
-    sums[j] = int32_t(uint32_t(sums[j]) + uint32_t(a) * uint32_t(b[j]));
 }
 
 template <typename T>
 void addAs(const aicc_virtual_matrix &what, const unsigned char *a,
            bool aAcross, const unsigned char *b, bool bAcross,
            unsigned char *sums) {
-  std::vector<T> right(size_t(what.depth) * what.columns),
+  std::vector<T> left(size_t(what.rows) * what.depth),
+      right(size_t(what.depth) * what.columns),
       sum(size_t(what.rows) * what.columns);
-  for (size_t k = 0; k < what.depth; ++k)
-    for (size_t j = 0; j < what.columns; ++j)
-      right[k * what.columns + j] = element<T>(
-          b, bAcross ? k * what.columns + j : j * what.depth + k, what.operand);
+  convert(a, left.size(), what.operand, left.data());
+  convert(b, right.size(), what.operand, right.data());
+  if (aAcross)
+    left = transposed(left, what.rows);
+  if (!bAcross)
+    right = transposed(right, what.depth);
   std::memcpy(sum.data(), sums, sum.size() * sizeof(T));
   for (size_t i = 0; i < what.rows; ++i)
     for (size_t k = 0; k < what.depth; ++k)
-      addRow(&sum[i * what.columns],
-             element<T>(a, aAcross ? k * what.rows + i : i * what.depth + k,
-                        what.operand),
+      addRow(&sum[i * what.columns], left[i * what.depth + k],
              &right[k * what.columns], what.columns);
   std::memcpy(sums, sum.data(), sum.size() * sizeof(T));
 }
