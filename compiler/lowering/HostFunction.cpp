@@ -19,6 +19,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Tensor/IR/Tensor.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
@@ -78,6 +79,8 @@ LogicalResult finishHostFunction(exec::KernelOp kernel, OpBuilder &b) {
   module.lookupSymbol<func::FuncOp>("kernel").setSymName(name);
 
   PassManager pm(module.getContext());
+  // Once, at the end: after each pass it takes a tenth of a kernel's time.
+  pm.enableVerifier(false);
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
   pm.addPass(createExpandMathematicsPass());
@@ -93,7 +96,7 @@ LogicalResult finishHostFunction(exec::KernelOp kernel, OpBuilder &b) {
   pm.addPass(createReconcileUnrealizedCastsPass());
   pm.addPass(createCanonicalizerPass());
   pm.addPass(createCSEPass());
-  return pm.run(module);
+  return failure(failed(pm.run(module)) || failed(verify(module)));
 }
 
 } // namespace aicc::lowering
