@@ -8,9 +8,10 @@
 #            device, the cases of older operator versions, `pip install .`, the
 #            runtime under ThreadSanitizer, the fuzzers for 10 minutes each
 #
-# Stages: the build and its tests; the runtime under AddressSanitizer and
-# UndefinedBehaviorSanitizer; each fuzzer for a minute. All stages are run even
-# if one fails; the last lines say how each ended.
+# Stages: the build and its tests; the runtime and the importers under
+# AddressSanitizer and UndefinedBehaviorSanitizer; each fuzzer for a minute, as
+# many at a time as there are processors. All stages are run even if one fails;
+# the last lines say how each ended.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 
@@ -61,8 +62,6 @@ run_ctest() { # run_ctest FOLDER [OPTIONS...]
   return $state
 }
 
-has_preset() { grep -q "\"name\": \"$1\"" "$ROOT/CMakePresets.json"; }
-
 fuzz() { # fuzz PROGRAM: from the seeds beside its source, in a corpus kept in the build
   local program=$1 name corpus seeds
   name=$(basename "$program")
@@ -86,18 +85,14 @@ done
 options=()
 [ $full = 1 ] || options=(-LE slow)
 stage "tests" run_ctest "$ROOT/build" "${options[@]}"
-for preset in asan $([ $full = 1 ] && echo tsan); do
-  if has_preset "$preset"; then
-    stage "build of the runtime ($preset)" build "$preset"
-    stage "tests of the runtime ($preset)" run_ctest "$ROOT/build-$preset"
-  fi
+for preset in fuzz $([ $full = 1 ] && echo tsan); do
+  stage "build under sanitizers ($preset)" build "$preset"
+  stage "tests under sanitizers ($preset)" run_ctest "$ROOT/build-$preset"
 done
-if has_preset fuzz; then
-  stage "build of the fuzzers" build fuzz
-  for program in "$ROOT"/build-fuzz/bin/fuzz_*; do
-    stage "$(basename "$program"), $fuzz_seconds s" fuzz "$program"
-  done
-fi
+export -f fuzz
+export ROOT BUILD PYTHON fuzz_seconds
+fuzz_all() { printf '%s\0' "$ROOT"/build-fuzz/bin/fuzz_* | xargs -0 -n 1 -P "$JOBS" bash -c 'fuzz "$1"' fuzz; }
+stage "fuzzers, $fuzz_seconds s each" fuzz_all
 
 printf '\n'
 say "summary, $(((SECONDS - begin) / 60)) minutes"
