@@ -36,10 +36,10 @@ REPORTS = {"wrong-pitch": "loads a block of a matrix whose pitch is", "wrong-beg
            "wrong-width": "expected at least its width of"}
 
 
-def outcome(library, folder, launch, file, kernel, kind):
+def outcome(library, folder, launch, file, kernel, example, kind):
     """How a kernel with a mistake shows: "reported", "wrong numbers" or "" if it doesn't."""
     symbols = kernel.symbols[0]
-    inputs, expected = kernel.make(np.random.default_rng(1), symbols)
+    inputs, expected = example
     names = {f"s{n}": v for n, v in symbols.items()}
     try:
         results = Launcher(library).run((folder / file).read_bytes(), launch["entry"],
@@ -75,6 +75,7 @@ def main():
     compiler, library, *targets = sys.argv[1:]
     multiprocessing.set_start_method("fork")
     every = kernels.kernels()
+    examples = {name: every[name].make(np.random.default_rng(1), every[name].symbols[0]) for name in NAMES}
     counts, missed, total = collections.Counter(), [], 0
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
@@ -85,7 +86,8 @@ def main():
             for name in NAMES:
                 launch = json.loads((place / f"{name}.json").read_text())
                 for fault in launch["faults"]:
-                    how = guarded(library, place, launch, fault["file"], every[name], fault["kind"])
+                    how = guarded(library, place, launch, fault["file"], every[name], examples[name],
+                                  fault["kind"])
                     counts[fault["kind"], how or "NOT NOTICED"] += 1
                     total += 1
                     if not how:

@@ -2,10 +2,10 @@
 #
 # Licensed under the Apache License v2.0 with LLVM Exceptions.
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
-"""accept.py COMPILE-KERNELS ptxas|readelf|spirv-val|ocloc
+"""accept.py COMPILE-KERNELS ptxas|readelf|spirv-val|ocloc [CHIP...]
 
-Compiles the sample kernels for every chip of a vendor and gives each object to
-the tool. Exit 77 = skipped, with the reason."""
+Compiles the sample kernels for the chips (every one of a vendor's) and gives
+each object to the tool. Exit 77 = skipped, with the reason."""
 import glob
 import json
 import os
@@ -134,7 +134,7 @@ def check_ocloc(tool, chip, path, entry):
 
 
 def main():
-    compiler, name = sys.argv[1:3]
+    compiler, name, *only = sys.argv[1:]
     tool = {"ptxas": lambda: find("ptxas", "/usr/local/cuda/bin/ptxas"),
             "readelf": lambda: find("llvm-readelf-22", "llvm-readelf",
                                     "/usr/lib/llvm-22/bin/llvm-readelf"),
@@ -143,12 +143,14 @@ def main():
     check = {"ptxas": check_ptxas, "readelf": check_readelf,
              "spirv-val": check_spirv_val, "ocloc": check_ocloc}[name]
     family, chips = CHIPS[name]
+    if unknown := set(only) - set(chips):
+        sys.exit(f"no chip {', '.join(sorted(unknown))} for {name}, there is {', '.join(chips)}")
     failures = 0
     with tempfile.TemporaryDirectory() as directory:
         source = os.path.join(directory, "kernels.mlir")
         with open(source, "w") as file:
             file.write("\n".join(k.text for k in kernels.kernels().values()))
-        for chip in chips:
+        for chip in only or chips:
             out = os.path.join(directory, chip)
             subprocess.run([compiler, source, f"{family}:{chip}", out],
                            check=True)
