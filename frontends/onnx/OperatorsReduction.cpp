@@ -141,7 +141,7 @@ static void reduceLogSumExp(Node &n) {
   if (!axes || !n.requireFloat(x))
     return;
   if (axes->none)
-    return n.set(0, n.unary<gr::LogOp>(n.unary<gr::ExpOp>(x)));
+    return n.set(0, x); // and exp(x) may be neither 0 nor infinite on the way
   // log(sum(exp(x - m))) + m with the maximum m; where that is infinite, 0.
   Value kept = n.reduce(x, Kind::maximum, axes->list, true);
   if (!kept)

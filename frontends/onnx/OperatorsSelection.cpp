@@ -153,7 +153,10 @@ static void compress(Node &n) {
   if (beyond && *beyond > 0)
     condition = n.sliceAxis(condition, 0, n.number(0), length);
   else if (!beyond)
-    n.importer.assumeAtMost(given, length);
+    condition = n.binary<gr::AndOp>(
+        condition, n.compare(gr::Comparison::less,
+                             n.iota(Dims{given}, n.b.getI64Type(), 0),
+                             n.scalarOf(length)));
   n.set(0, gather(n, x, positionsOf(n, condition), axis));
 }
 

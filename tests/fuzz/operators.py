@@ -164,7 +164,9 @@ def cast(g):
     value, kind = g.values[x], g.choice(ANY)
     to = numpy.dtype(kind)
     if to.kind in "iu" and value.size and value.dtype.kind != "b":
-        if value.dtype.kind == "f" and not (value.min() >= numpy.iinfo(to).min and value.max() <= numpy.iinfo(to).max):
+        # As Python's numbers: f16 would take the bounds for infinities.
+        least, most = float(value.min()), float(value.max())
+        if value.dtype.kind == "f" and not (least >= numpy.iinfo(to).min and most <= numpy.iinfo(to).max):
             raise Reject
     g.node("Cast", [x], to=helper.np_dtype_to_tensor_dtype(to))
 

@@ -72,6 +72,10 @@ def selections():
     case("compress", [node("Compress", ["x", "c"], ["y"], axis=1)],
          [tensor("x", F, [3, 5]), tensor("c", B, [4])], ["y"],
          [[reals(3, 5), np.array(c)] for c in ([True, False, True, True], [False] * 4)])
+    # A longer condition has nothing to add, and only a run knows which it is.
+    case("compress_either", [node("Compress", ["x", "c"], ["y"], axis=0)],
+         [tensor("x", F, ["n", 2]), tensor("c", B, ["m"])], ["y"],
+         [[reals(n, 2), mask(m, n + m, 0.7) > 0] for n, m in ((3, 6), (5, 2), (4, 4), (1, 9))])
     # What was selected goes on: its size is a dimension like any other.
     case("masked_softmax", [node("NonZero", ["c"], ["p"]), node("Squeeze", ["p", "zero"], ["q"]),
                             node("Gather", ["x", "q"], ["s"]), node("Softmax", ["s"], ["t"]),
@@ -86,6 +90,13 @@ def selections():
                  [node("Unique", ["x"], ["y", "first", "inverse", "counts"], sorted=order, **axis)],
                  [tensor("x", F, ["a", "b"])], ["y", "first", "inverse", "counts"],
                  [[data((5, 2), 1)], [data((1, 1), 2)], [data((40, 3), 3)]])
+
+
+def reductions():
+    # Of no axes: neither 0 nor infinite on the way.
+    case("log_sum_exp_of_none", [node("ReduceLogSumExp", ["x"], ["y"], noop_with_empty_axes=1)],
+         [tensor("x", F, ["n"])], ["y"], [[np.float32([-134121, 200, np.inf, -np.inf, 0, -1.5][:n])] for n in (6, 2)],
+         opset=18)
 
 
 def shapes():
@@ -263,7 +274,7 @@ def main():
     parser.add_argument("--filter", default="")
     parser.add_argument("-v", "--verbose", action="store_true")
     options = parser.parse_args()
-    for family in (selections, shapes, branches, loops):
+    for family in (selections, reductions, shapes, branches, loops):
         family()
     failed = total = 0
     for name, *rest in CASES:
