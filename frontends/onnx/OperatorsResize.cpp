@@ -218,6 +218,10 @@ Value Resizing::alongAxis(Value x, int64_t at, Type real) {
     AffineExpr reach = n.number(radius);
     if (antialias && axis.factor) {
       double factor = std::min(*axis.factor, 1.0);
+      if (!n.require(factor >= 0x1p-24 || gr::isConstant(axis.to, 0),
+                     "a scale is below 2^-24, the least that is antialiased"))
+        return {};
+      factor = std::max(factor, 0x1p-24); // of no elements any will do
       stretch = n.scalar(factor, real);
       reach = n.number(int64_t(std::ceil(double(radius) / factor)));
     } else if (antialias) {
@@ -311,8 +315,8 @@ static AffineExpr scaled(Node &n, AffineExpr size, double scale) {
   if (std::trunc(scale) == scale)
     return gr::simplify(size * int64_t(scale));
   double inverse = 1 / scale;
-  if (std::trunc(inverse) == inverse)
-    return gr::simplify(size.floorDiv(int64_t(inverse)));
+  if (std::trunc(inverse) == inverse) // past any size it gives 0
+    return gr::simplify(size.floorDiv(int64_t(std::min(inverse, 0x1p62))));
   return {};
 }
 
@@ -448,7 +452,10 @@ static bool readSizes(Resizing &r, unsigned i, ArrayRef<int64_t> axes) {
     auto size = gr::constantOf(axis.from);
     if (allKnown && size) {
       axis.factor = common;
-      axis.to = n.number(std::llround(double(*size) * *common));
+      double to = double(*size) * *common;
+      if (!n.require(to < 9e15, "a scaled dimension is too large"))
+        return false;
+      axis.to = n.number(std::llround(to));
       continue;
     }
     axis.factor.reset();

@@ -423,7 +423,8 @@ std::optional<Known> Evaluator::range() {
   int64_t count = steps < 0 ? 0 : static_cast<int64_t>(steps);
   Known result{in(0)->element, {count}, {}};
   for (int64_t i = 0; i < count; ++i)
-    result.values.push_back(*integer(context, *start + i * *step));
+    result.values.push_back(*integer(
+        context, int64_t(uint64_t(*start) + uint64_t(i) * uint64_t(*step))));
   return result;
 }
 

@@ -420,8 +420,9 @@ ElementsAttr aicc::onnx::smallConstant(RankedTensorType type,
   if (!real) {
     SmallVector<int64_t> numbers;
     for (double value : values)
-      numbers.push_back(
-          static_cast<int64_t>(std::clamp(value, -9.2e18, 9.2e18)));
+      numbers.push_back(std::isnan(value) ? 0
+                                          : static_cast<int64_t>(std::clamp(
+                                                value, -9.2e18, 9.2e18)));
     return smallConstant(type, numbers);
   }
   SmallVector<APFloat> numbers;

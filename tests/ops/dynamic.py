@@ -110,6 +110,9 @@ def shapes():
          [[reals(3, 1), ints(*s)] for s in ([2, 3, 4], [1, 1, 1], [5, 1, 2])])
     case("expand_dynamic", [node("Expand", ["x", "s"], ["y"])], [tensor("x", F, ["n", 2]), tensor("s", I, [2])], ["y"],
          [[reals(n, 2), ints(*s)] for n, s in ((1, [4, 2]), (3, [1, 1]), (3, [3, 2]))])
+    # A scale whose inverse is no integer of 64 bits.
+    case("resize_away", [node("Resize", ["x", "", "scales"], ["y"], mode="nearest")], [tensor("x", F, [1, 1, "n", 2])], ["y"],
+         [[reals(1, 1, n, 2)] for n in (3, 1)], [constant("scales", np.float32([1, 1, 2.0**-126, 1]))])
     case("tile", [node("Tile", ["x", "r"], ["y"])], [x, tensor("r", I, [3])], ["y"],
          [one + [ints(*r)] for r in ([1, 2, 3], [2, 1, 1], [1, 0, 1])])
     case("fill", [node("ConstantOfShape", ["s"], ["y"], value=helper.make_tensor("", I, [1], [7]))],
