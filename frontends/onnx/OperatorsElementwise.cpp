@@ -229,10 +229,10 @@ static void clip(Node &n) {
   if (!x)
     return;
   if (n.version < 11) {
-    if (n.hasAttribute("min"))
-      low = n.scalar(n.real("min", 0), elementOf(x));
-    if (n.hasAttribute("max"))
-      high = n.scalar(n.real("max", 0), elementOf(x));
+    // Infinities are beyond the defaults, too.
+    constexpr double largest = std::numeric_limits<float>::max();
+    low = n.scalar(n.real("min", -largest), elementOf(x));
+    high = n.scalar(n.real("max", largest), elementOf(x));
   } else {
     low = n.optionalOperand(1);
     high = n.optionalOperand(2);

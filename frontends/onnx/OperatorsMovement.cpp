@@ -142,8 +142,13 @@ static void squeeze(Node &n) {
     bool gone =
         any ? gr::isConstant(dim, 1) : llvm::is_contained(axes, int64_t(i));
     // Whether an open size is one decides about the rank, so it may not be.
-    if (any && !gr::constantOf(dim))
-      n.importer.assumeAtMost(n.number(2), dim);
+    if (any && !gr::constantOf(dim)) {
+      if (n.importer.symbols.runs(dim))
+        n.check(n.compare(gr::Comparison::not_equal, n.scalarOf(dim),
+                          n.integerScalar(1, n.b.getI64Type())));
+      else
+        n.importer.assumeAtMost(n.number(2), dim);
+    }
     if (!gone)
       dims.push_back(dim);
     else
@@ -573,6 +578,13 @@ static void spaceToDepth(Node &n) {
                  "mode is \"" + mode + "\", expected DCR or CRD"))
     return;
   Dims d = dimsOf(x);
+  for (AffineExpr side : {d[2], d[3]})
+    if (auto c = gr::constantOf(side);
+        c && !n.require(*c % block == 0, "a side of " + Twine(*c) +
+                                             " is not a multiple of the "
+                                             "blocksize " +
+                                             Twine(block)))
+      return;
   AffineExpr s = n.number(block), h = gr::simplify(d[2].floorDiv(block)),
              w = gr::simplify(d[3].floorDiv(block));
   Value parts = n.reshape(x, Dims{d[0], d[1], h, s, w, s});

@@ -47,7 +47,7 @@ TOLERANCES = {"float64": (1e-3, 1e-7), "float32": (1e-3, 1e-5), "float16": (2e-2
 # What a node says of operands that are none of its definition. Only importers name
 # node and operator so: a verifier that objects to what they made is an error.
 MISFIT = re.compile(r'node "[^"]*" \(\w+\): .*(cannot broadcast|does not fit|expected equal sizes|'
-                    r"is larger than the padded operand)")
+                    r"is larger than the padded operand|is not a multiple of)")
 
 
 class Wrong(Exception):

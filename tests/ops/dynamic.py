@@ -76,6 +76,10 @@ def selections():
     case("compress_either", [node("Compress", ["x", "c"], ["y"], axis=0)],
          [tensor("x", F, ["n", 2]), tensor("c", B, ["m"])], ["y"],
          [[reals(n, 2), mask(m, n + m, 0.7) > 0] for n, m in ((3, 6), (5, 2), (4, 4), (1, 9))])
+    # Of nothing nothing is squeezed.
+    case("squeeze_selected", [node("Compress", ["x", "c"], ["s"], axis=1), node("Squeeze", ["s"], ["y"])],
+         [tensor("x", F, [1, 3, 2]), tensor("c", B, [3])], ["y"],
+         [[reals(1, 3, 2), np.array(c)] for c in ([False] * 3, [True, False, True])])
     # What was selected goes on: its size is a dimension like any other.
     case("masked_softmax", [node("NonZero", ["c"], ["p"]), node("Squeeze", ["p", "zero"], ["q"]),
                             node("Gather", ["x", "q"], ["s"]), node("Softmax", ["s"], ["t"]),
@@ -93,6 +97,8 @@ def selections():
 
 
 def reductions():
+    case("clip_by_defaults", [node("Clip", ["x"], ["y"])], [tensor("x", F, ["n"])], ["y"],
+         [[np.float32([np.inf, -np.inf, 3, -2e38])]], opset=7)
     # Of no axes: neither 0 nor infinite on the way.
     case("log_sum_exp_of_none", [node("ReduceLogSumExp", ["x"], ["y"], noop_with_empty_axes=1)],
          [tensor("x", F, ["n"])], ["y"], [[np.float32([-134121, 200, np.inf, -np.inf, 0, -1.5][:n])] for n in (6, 2)],
