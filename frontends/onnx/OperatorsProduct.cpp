@@ -159,6 +159,12 @@ static void convTranspose(Node &n) {
                  "output_shape has " + Twine(asked.size()) +
                      " values, expected " + Twine(rank)))
     return;
+  constexpr int64_t longest = int64_t(1) << 38; // times a stride it fits
+  for (int64_t value : asked)
+    if (!n.require(value >= 0 && value < longest,
+                   "output_shape has " + Twine(value) +
+                       ", expected at least 0 and less than 2^38"))
+      return;
   Dims dims = {in[0], n.number(*perGroup * groups)};
   for (size_t i = 0; i < rank; ++i) {
     auto size = gr::constantOf(in[i + 2]);
@@ -170,6 +176,9 @@ static void convTranspose(Node &n) {
       if (!asked.empty()) {
         if (!size)
           return n.unsupported("output_shape with a dynamic dimension");
+        if (!n.require(*size < longest, "a dimension of " + Twine(*size) +
+                                            " is too large for output_shape"))
+          return;
         total += *size * w->strides[i] - asked[i];
       }
       // A negative total asks for elements that no input reaches.

@@ -90,6 +90,9 @@ def graphs(folder):
         [helper.make_node("CenterCropPad", ["x", "shape"], ["y"], name="center")],
         [value("x", [2, 3], TensorProto.COMPLEX64)],
         initializers=[ints("shape", [4, 4])]), ("center", "complex")
+    yield "size_of_no_number", make(
+        [helper.make_node("ConvTranspose", ["x", "w"], ["y"], name="wide", output_shape=[-(2**63)])],
+        [value("x", [1, 1, 4]), value("w", [1, 1, 3])]), ("wide", "output_shape")
     yield "undefined_value", make([add("nowhere")]), ("nowhere",)
     yield "undefined_output", make([helper.make_node("Relu", ["x"], ["z"])]), ('"y"',)
     yield "defined_twice", make([helper.make_node("Relu", ["x"], ["y"], name="a"),
