@@ -5,13 +5,14 @@
 # SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 #
 #   --full   also what takes long: every model and conformance case on the intel
-#            device, the cases of older operator versions, `pip install .`, the
-#            runtime under ThreadSanitizer, the fuzzers for 10 minutes each
+#            device, the cases of older operator versions, every chip of a
+#            generation, `pip install .`, the runtime under ThreadSanitizer, the
+#            fuzzers for 10 minutes each
 #
-# Stages: the build and its tests; the runtime and the importers under
-# AddressSanitizer and UndefinedBehaviorSanitizer; each fuzzer for a minute, as
-# many at a time as there are processors. All stages are run even if one fails;
-# the last lines say how each ended.
+# Stages: the build and its tests; the runtime's tests under AddressSanitizer and
+# UndefinedBehaviorSanitizer; under these, too, the fuzzers of packages and of the
+# ONNX importer for a minute, as many at a time as there are processors. All
+# stages are run even if one fails; the last lines say how each ended.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/lib/common.sh"
 
