@@ -172,10 +172,7 @@ Value Node::reshape(Value value, ArrayRef<AffineExpr> dims) {
     return result ? value : Value();
   AffineExpr have = gr::numElements(tensorType(value));
   AffineExpr want = gr::numElements(result);
-  const Symbols &symbols = importer.symbols;
-  if (!require(gr::equal(have, want) ||
-                   ((symbols.runs(have) || symbols.runs(want)) &&
-                    importer.requireEqual(have, want)),
+  if (!require(importer.requireEqual(have, want),
                "cannot reshape " + print(dimsOf(value)) + " to " + print(dims)))
     return {};
   return gr::ReshapeOp::create(b, loc, result, value);

@@ -93,18 +93,25 @@ bool Symbols::unify(AffineExpr a, AffineExpr b) {
     difference.walk([&](AffineExpr e) { present |= e == symbol; });
     if (!present)
       continue;
-    Dims zero, all;
+    Dims all;
     for (unsigned k = 0; k < declaredOf_.size(); ++k)
       all.push_back(getAffineSymbolExpr(k, context_));
-    zero = all;
+    Dims zero = all;
     zero[i] = getAffineConstantExpr(0, context_);
+    Dims one = all;
+    one[i] = getAffineConstantExpr(1, context_);
     AffineExpr rest = graph::simplify(difference.replaceSymbols(zero));
-    AffineExpr value;
-    if (graph::equal(difference, rest + symbol))
-      value = graph::simplify(rest * -1);
-    else if (graph::equal(difference, rest - symbol))
-      value = rest;
-    else
+    // The difference is rest + factor * symbol, and the symbol -rest / factor.
+    auto factor = graph::constantOf(
+        graph::simplify(difference.replaceSymbols(one) - rest));
+    if (!factor || *factor == 0 ||
+        *factor == std::numeric_limits<int64_t>::min() ||
+        !graph::equal(difference, rest + symbol * *factor))
+      continue;
+    AffineExpr above = graph::simplify(*factor < 0 ? rest : rest * -1);
+    int64_t below = std::abs(*factor);
+    AffineExpr value = graph::simplify(above.floorDiv(below));
+    if (!graph::equal(value * below, above))
       continue;
     if (auto constant = graph::constantOf(value); constant && *constant < 0)
       continue;

@@ -33,7 +33,8 @@ def group_normalization(g):
     if g.opset < 21:
         raise Reject
     groups = g.choice([d for d in range(1, channels + 1) if channels % d == 0])
-    parts = [g.add(g.array([channels], "float32")) for _ in range(2)]
+    # Constants: of other sizes both references would make something of one number for all channels.
+    parts = [g.add(g.array([channels], "float32"), constant=True) for _ in range(2)]
     g.node("GroupNormalization", [x, *parts], num_groups=groups, epsilon=1e-2)
 
 

@@ -74,6 +74,32 @@ TEST(Symbols, ContractionFixesASymbol) {
   EXPECT_HAS(text, "tensor<2x16xf32>");
 }
 
+TEST(Symbols, ReshapeFixesASymbol) {
+  auto reshape = [](std::vector<Dim> dims, std::vector<int64_t> shape) {
+    ModelBuilder b;
+    b.input("x", std::move(dims)).ints("s", std::move(shape)).output("y");
+    b.node("Reshape", {"x", "s"}, {"y"}).set_name("it");
+    return b.import();
+  };
+  std::string text = reshape({4, "n", 5}, {10, 6});
+  EXPECT_HAS(text, "graph.symbols = []");
+  EXPECT_HAS(text, "tensor<4x3x5xf32>");
+  EXPECT_HAS(text, "tensor<10x6xf32>");
+  EXPECT_HAS(reshape({4, "n"}, {6}), "cannot reshape [4, n] to [6]");
+  EXPECT_HAS(reshape({"n", "m"}, {6}), "cannot reshape [n, m] to [6]");
+  EXPECT_HAS(reshape({"n", 0}, {6}), "cannot reshape [n, 0] to [6]");
+}
+
+TEST(Symbols, EqualMultiples) {
+  ModelBuilder b;
+  b.input("x", {"n", 2}).input("y", {"m", 4}).ints("s", {-1}).output("z");
+  b.node("Reshape", {"x", "s"}, {"a"});
+  b.node("Reshape", {"y", "s"}, {"b"});
+  b.node("Add", {"a", "b"}, {"z"});
+  // 2 n = 4 m: m can't be n / 2, which is no whole number for odd n; n is 2 m.
+  EXPECT_HAS(b.import(), "graph.symbols = [\"m\"]");
+}
+
 TEST(Symbols, NoGuessInABroadcast) {
   ModelBuilder b;
   b.input("x", {"n"}).input("y", {4}).output("z");
