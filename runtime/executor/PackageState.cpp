@@ -297,14 +297,25 @@ Status PackageState::choose(std::vector<aicc_device *> &devices,
                                       std::string(wanted) + "'; it has " +
                                       (known.empty() ? "none" : known));
   }
-  std::string names;
-  for (const aicc_device *device : devices)
-    names += (names.empty() ? "" : ", ") + device->name + " (" +
-             device->properties->chip + ")";
+  std::string names, absent;
+  for (const aicc_device *device : devices) {
+    const std::string chip = device->properties->chip;
+    names += (names.empty() ? "" : ", ") + device->name +
+             (chip.empty() ? "" : " (" + chip + ")");
+    const std::string &family = device->driver->family;
+    const bool has = std::ranges::any_of(variants, [&](const auto &variant) {
+      return std::ranges::any_of(variant.devices, [&](const auto &part) {
+        return part.family == family;
+      });
+    });
+    if (!has && devices.size() == 1)
+      absent = "; compile it with --target=" + family;
+  }
   return Status(Code::unsupported,
                 "package has no code that " + names +
                     (devices.size() > 1 ? " run: " : " runs: ") +
-                    (reasons.empty() ? "it has none at all" : reasons));
+                    (reasons.empty() ? "it has none at all" : reasons) +
+                    absent);
 }
 
 Status aicc::executor::openShared(const std::string &path,

@@ -370,10 +370,12 @@ TEST(Choice, Variants) {
   std::string message = aicc_message();
   EXPECT_EQ(message.find("package has no code that cpu:0 ("), 0u);
   EXPECT_NE(message.find("cpu:test needs antigravity"), std::string::npos);
+  EXPECT_EQ(message.find("compile it"), std::string::npos);
   EXPECT_EQ(
       aicc_session_create(package, deviceNamed("fake"), nullptr, session.out()),
       AICC_UNSUPPORTED);
-  EXPECT_NE(std::string(aicc_message()).find("cpu:test is for family cpu"),
+  EXPECT_NE(std::string(aicc_message())
+                .find("cpu:test is for family cpu; compile it with --target="),
             std::string::npos);
   aicc_session_options options{sizeof options, 0, "cpu:z80"};
   EXPECT_EQ(
